@@ -6,6 +6,7 @@ all end its processes and delete its namespaces. Of a lab that was killed with S
 their parent, and the next lab on the machine deletes the rest. Needs root, iproute2 and ethtool.
 """
 
+import atexit
 import contextlib
 import os
 import re
@@ -51,6 +52,8 @@ class Namespace:
 
     def __init__(self, lab, title):
         self.lab, self.title, self.name = lab, title, f"{PREFIX}-{title}-{os.getpid()}"
+
+    def create(self):
         command("ip", "netns", "add", self.name)
         self.ip("link", "set", "lo", "up")
 
@@ -118,6 +121,7 @@ class Lab:
         if threading.current_thread() is threading.main_thread():
             for number in ENDING_SIGNALS:
                 self._signals[number] = signal.signal(number, _leave)
+        atexit.register(self.close)  # for a signal that arrives when `close` has just begun
         try:
             self.tmp = Path(tempfile.mkdtemp(prefix=f"{PREFIX}-{os.getpid()}-"))
             self.build()
@@ -146,6 +150,7 @@ class Lab:
         self.namespaces.clear()
         if self.tmp:
             shutil.rmtree(self.tmp, ignore_errors=True)
+        atexit.unregister(self.close)
         for number, before in self._signals.items():
             signal.signal(number, before)
         self._signals.clear()
@@ -165,7 +170,8 @@ class Lab:
 
     def namespace(self, title):
         namespace = Namespace(self, title)
-        self.namespaces.append(namespace)
+        self.namespaces.append(namespace)  # first, so that an interrupted creation is undone too
+        namespace.create()
         return namespace
 
     def link(self, a, device_a, b, device_b, mac_a=None, mac_b=None):
@@ -182,19 +188,18 @@ class Lab:
         namespace.ip("link", "add", name, "type", "bridge", "forward_delay", "0", "mcast_snooping", "0")
         namespace.ip("link", "set", name, "up")
 
-    def capture(self, namespace, device, path, ingress_only=False, nanoseconds=True, packets_max=None):
+    def capture(self, namespace, device, path, ingress_only=False, nanoseconds=True):
         """Starts tcpdump and returns it once it listens. `ingress_only`: only what arrives at `device`."""
-        return Capture(namespace, device, path, ingress_only, nanoseconds, packets_max)
+        return Capture(namespace, device, path, ingress_only, nanoseconds)
 
 
 class Capture:
     """A running tcpdump. `stop()`, or the end of a `with` block, flushes and closes its file."""
 
-    def __init__(self, namespace, device, path, ingress_only, nanoseconds, packets_max):
+    def __init__(self, namespace, device, path, ingress_only, nanoseconds):
         cmd = ["tcpdump", "-i", device, "-n", "-s", "0", "-U", "-Z", "root", "-w", path, "--immediate-mode"]
         cmd += ["-B", "16384", "--time-stamp-precision", "nano" if nanoseconds else "micro"]
         cmd += ["-Q", "in"] if ingress_only else []
-        cmd += ["-c", packets_max] if packets_max else []
         self.namespace, self.path = namespace, Path(path)
         self.log = namespace.lab.tmp / f"tcpdump-{time.monotonic_ns()}.log"
         with open(self.log, "w") as log:
