@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is remembered of a flow: one cache line, read and written in place by the one worker that
+// owns its shard (or by XDP, under the claim word, where no worker lives). It outlives the process
+// and the policy image: no pointers, no positions in an image.
+#pragma once
+
+#include "config/types.h"
+
+enum sg_flow_state {
+  SG_FLOW_FREE,
+  SG_FLOW_OPENING,      // SYN seen
+  SG_FLOW_ESTABLISHED,  // the client acknowledged somebody's SYN-ACK
+  SG_FLOW_CLOSING,      // FIN or RST forwarded
+  SG_FLOW_REFUSED       // a tombstone: answers for the connection that was refused
+};
+
+// What the byte at next_seq is. The chunk states follow the grammar of RFC 9112 section 7.1 byte by
+// byte, so that a chunk header may be cut anywhere and nothing of it need be kept.
+enum sg_reader {
+  SG_READER_HEAD,          // the first byte of a request head
+  SG_READER_CHUNK_FIRST,   // the first digit of a chunk size
+  SG_READER_CHUNK_SIZE,    // a later digit; body_left_bytes holds the size so far
+  SG_READER_CHUNK_EXT,     // in a chunk extension, or spaces before one
+  SG_READER_CHUNK_LF,      // the LF that ends a chunk-size line
+  SG_READER_DATA_CR,       // the CR that ends a chunk's data
+  SG_READER_DATA_LF,
+  SG_READER_TRAILER,       // the first byte of a trailer line
+  SG_READER_TRAILER_LINE,  // in a trailer line
+  SG_READER_TRAILER_LF,
+  SG_READER_LAST_LF,       // the LF of the empty line that ends the message
+  SG_READER_LOST,          // not known: any segment may begin with a head
+  SG_READER_NONE           // nothing to read: not an HTTP service
+};
+
+enum sg_flow_flag {
+  SG_FLOW_PIPELINED = 1,     // a request began before the one before it was answered
+  SG_FLOW_HAS_REQUEST = 2,   // request_ack is meaningful
+  SG_FLOW_TIMESTAMPS = 4,    // newest_ts is meaningful
+  SG_FLOW_ANSWER_HEAD = 8    // tombstone: the refused request was a HEAD: no body
+};
+
+// A range of the stream that was judged and forwarded: what a resend is compared with.
+struct sg_judged {
+  __u32 start_seq;
+  __u32 hash;
+  __u16 length_bytes;
+  __u16 kind;  // sg_reader
+};
+
+struct sg_flow {
+  __u64 hash;        // sg_flow_hash; 0: free
+  __u32 claim;       // XDP: epoch and CPU of the holder
+  __u32 seen_ticks;  // SG_FLOW_TICK_NS since boot, modulo 2^32 (52 days)
+  union {
+    struct {
+      __u32 next_seq;     // the first byte not judged yet
+      __u32 highest_ack;  // the client has read the backend's bytes up to here
+      __u32 request_ack;  // highest_ack when the last request was judged
+      __u32 newest_ts;
+      __u64 body_left_bytes;  // bytes from next_seq on that pass unread (http_chunks.h: or a size)
+    };
+    struct {
+      __u32 answer_seq;   // tombstone: where our answer starts,
+      __u32 receive_next; // and what we have of the client's stream
+      __u32 response_id;  // low half of sg_response.id
+      __u32 retry_after_s;
+      __u16 answer_bytes;  // 0: no answer was given, only silence is left
+      __u16 tombstone_reserved[3];
+    };
+  };
+  __u16 backend_slot;  // SG_NONE16: none
+  __u16 backend_generation;
+  __u8 state;   // sg_flow_state
+  __u8 reader;  // sg_reader
+  __u8 flags;   // sg_flow_flag
+  __u8 mss_64;  // the client's MSS in units of 64 bytes; 0: not known
+  __u16 cold_index;       // SG_NONE16: none
+  __u16 cold_generation;
+  struct sg_judged judged;
+};
+
+// What a flow needs only when something is unusual: pooled, found by cold_index, checked by
+// generation and back index, so that a stale reference is recognised.
+struct sg_flow_cold {
+  __u8 src_ip[16];
+  __u8 dst_ip[16];
+  __u16 src_port_be;
+  __u16 dst_port_be;
+  __u32 flow_index;  // back to the entry that holds it
+  struct sg_judged ranges[4];
+  __u64 deadline_ns;  // of a head in pieces
+  __u32 kept_first;   // first kept piece, in the pool of pieces
+  __u16 kept_count;
+  __u16 generation;
+  __u8 protocol;
+  __u8 reserved[23];
+};
+
+#ifdef __cplusplus
+static_assert(sizeof(sg_flow) == 64, "a flow is one cache line");
+static_assert(sizeof(sg_flow_cold) == 128, "a cold record is two");
+#endif

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The burst: what travels from step to step. A lane is one packet and everything found out about it
+// so far; each step reads what the steps before it wrote. Lanes are the worker's own and are reused.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "config/flow.h"
+#include "config/headers.h"
+#include "config/limits.h"
+#include "config/policy_abi.h"
+#include "config/verdict.h"
+#include "dataplane/path/http_head.h"
+#include "dataplane/port.h"
+
+namespace surgegate {
+
+// The one clock read of a burst. monotonic_ns: CLOCK_MONOTONIC (a capture's own time in replay).
+// Up to a burst's duration (some microseconds) stale, which no limit can tell: the shortest interval
+// of a bucket that is not leased is 500 ns, and staleness delays a unit, it never adds one.
+struct Instant {
+  uint64_t monotonic_ns = 0;
+  uint64_t unix_s = 0;
+};
+
+// What a segment's payload advances in its flow when it is forwarded.
+enum class Advance : uint8_t { nothing, request, position };
+
+// The request that a segment's head makes, when it is whole.
+struct Request {
+  HttpHead head;
+  std::array<uint8_t, 16> client_ip;  // who asks: the source, or who a declared proxy says
+  const sg_route* route = nullptr;    // nullptr: none matched
+  uint32_t cost_units = 1;
+};
+
+struct Lane {
+  Frame frame;
+  uint64_t found = 0;  // bits of sg_reason
+  sg_packet packet;
+
+  // classify
+  const sg_service* service = nullptr;
+  uint64_t lists = 0;  // the source's list mask
+  uint16_t service_index = 0;
+  bool exempt_limits = false;
+  bool exempt_signatures = false;
+
+  // track
+  uint64_t flow_hash = 0;
+  sg_flow* flow = nullptr;  // nullptr: not tracked
+  Advance advance = Advance::nothing;
+  bool opens = false;         // a SYN that took a fresh entry
+  bool answerable = false;    // an answer put into the stream would be safe
+  bool counts_request = false;  // the payload is judged as a request
+  uint16_t head_offset = 0;   // of the head, in the payload
+  bool has_more = false;      // another request follows in this segment: judged in another round
+  uint8_t round = 0;          // how many of this segment's requests were admitted before
+  uint8_t requests_admitted = 0;
+  uint8_t requests_refused = 0;
+  uint8_t reader_after = 0;   // the flow's reader if the packet is forwarded
+  uint32_t next_seq_after = 0;
+  uint64_t body_left_after = 0;
+  Request request;
+
+  // police, inspect
+  uint16_t refusing_limit = SG_NONE16;
+  uint16_t signature_set = SG_NONE16;
+  uint32_t pattern = SG_NONE32;
+  uint64_t wait_ns = 0;  // until the refusing limit admits again
+
+  // decide
+  sg_reason reason = SG_REASON_COUNT;
+  sg_verdict verdict = SG_VERDICT_COUNT;
+
+  // balance, respond
+  uint16_t backend_slot = SG_NONE16;
+  Frame extra;  // the RST for the backend; bytes == nullptr: none
+};
+
+struct Burst {
+  Instant now;
+  uint32_t count = 0;
+  std::array<Lane, SG_BURST_PACKETS_MAX> lanes;
+
+  std::span<Lane> all() { return {lanes.data(), count}; }
+};
+
+// Consecutive lanes of a burst in which no flow occurs twice: what track to respond work on at a
+// time, so that a packet always sees what the packet before it did to their flow.
+using Part = std::span<Lane>;
+
+inline const uint8_t* payload_of(const Lane& lane) {
+  return lane.frame.bytes + lane.packet.payload_offset;
+}
+
+}  // namespace surgegate

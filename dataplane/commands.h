@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The small commands of `surgegate`. Each returns the process's exit status.
+#pragma once
+
+#include <string>
+
+namespace surgegate {
+
+struct CheckOptions {
+  std::string policy_path;
+  bool sizes = false;
+  bool json = false;
+};
+int check(const CheckOptions& options);
+
+struct ExplainRulesOptions {
+  bool json = false;
+  bool markdown = false;
+};
+int explain_rules(const ExplainRulesOptions& options);
+
+}  // namespace surgegate

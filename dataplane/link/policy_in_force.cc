@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/link/policy_in_force.h"
+
+namespace surgegate {
+
+tl::expected<std::unique_ptr<PolicyInForce>, std::string> PolicyInForce::make(ImageBytes bytes) {
+  std::unique_ptr<PolicyInForce> policy(new PolicyInForce);
+  policy->bytes_ = std::move(bytes);
+  auto image = ImageView::open(policy->bytes_);
+  if (!image) return tl::unexpected(image.error());
+  policy->image_ = *image;
+  policy->read_lists();
+  policy->read_header_names();
+  std::string fault = policy->restore_databases();
+  if (!fault.empty()) return tl::unexpected(fault);
+  return policy;
+}
+
+PolicyInForce::~PolicyInForce() {
+  for (hs_database_t* database : databases_) hs_free_database(database);
+}
+
+// A list in mode `count` neither denies nor exempts: it is only counted.
+void PolicyInForce::read_lists() {
+  uint64_t bit = 1;
+  for (const sg_list& list : image_.lists()) {
+    if (list.mode == SG_ENFORCE && !list.is_key_list) {
+      if (list.deny) deny_mask_ |= bit;
+      if (list.exempt_limits) exempt_limits_mask_ |= bit;
+      if (list.exempt_signatures) exempt_signatures_mask_ |= bit;
+    }
+    bit <<= 1;
+  }
+  for (const sg_client_rule& rule : image_.clients()) proxy_mask_ |= 1ull << rule.list;
+}
+
+void PolicyInForce::read_header_names() {
+  std::array<std::string_view, SG_KEY_HEADERS_MAX> names{};
+  size_t count = 0;
+  for (const sg_text& name : image_.key_headers()) names[count++] = image_.text(name);
+  header_names_ = HeaderNames(names);
+}
+
+std::string PolicyInForce::restore_databases() {
+  for (const sg_database& database : image_.databases()) {
+    auto bytes = image_.database_bytes().subspan(database.bytes_first, database.bytes_count);
+    hs_database_t* restored = nullptr;
+    hs_error_t error = hs_deserialize_database(reinterpret_cast<const char*>(bytes.data()),
+                                               bytes.size(), &restored);
+    if (error != HS_SUCCESS)
+      return "a signature database in the image cannot be restored (Hyperscan error " +
+             std::to_string(error) + "); compile the policy on this kind of machine";
+    databases_.push_back(restored);
+  }
+  return {};
+}
+
+const sg_client_rule* PolicyInForce::client_rule(uint64_t lists) const {
+  if (!is_shared_proxy(lists)) return nullptr;
+  for (const sg_client_rule& rule : image_.clients())
+    if (lists >> rule.list & 1) return &rule;
+  return nullptr;
+}
+
+const sg_response* PolicyInForce::response_with_low_id(uint32_t low_id) const {
+  for (const sg_response& response : image_.responses())
+    if (static_cast<uint32_t>(response.id) == low_id) return &response;
+  return nullptr;
+}
+
+}  // namespace surgegate

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The command line of `surgegate`.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "config/limits.h"
+#include "dataplane/commands.h"
+#include "dataplane/replay/replay.h"
+
+namespace {
+
+void add_replay(CLI::App& app, surgegate::ReplayOptions& options) {
+  CLI::App* replay = app.add_subcommand("replay", "Take a capture file through the gate");
+  replay->add_option("--policy", options.policy_path, "The policy to judge by")->required();
+  replay->add_option("--in", options.in_path, "A pcap or pcapng file of Ethernet frames")->required();
+  replay->add_option("--out", options.out_path, "Where to write what the gate sends (pcap)")->required();
+  replay->add_option("--verdicts", options.verdicts_path, "Write one JSON line for each packet");
+  replay->add_flag("--json", options.json, "Print the report as JSON");
+  replay->add_option("--workers", options.workers, "How many workers share the packets")
+      ->check(CLI::Range(1, SG_WORKERS_MAX))
+      ->capture_default_str();
+  replay->footer(
+      "Example:\n  surgegate replay --policy config/examples/replay.yaml \\\n"
+      "    --in tests/captures/mixed.pcapng --out out.pcap --verdicts verdicts.jsonl\n\n"
+      "Exit status: 0 done, 1 packets were not conserved, 2 bad input or it could not be done.");
+}
+
+void add_check(CLI::App& app, surgegate::CheckOptions& options) {
+  CLI::App* check = app.add_subcommand("check", "Say all that is wrong with a policy");
+  check->add_option("policy", options.policy_path, "The policy file")->required();
+  check->add_flag("--sizes", options.sizes, "Print what the policy costs in memory");
+  check->add_flag("--json", options.json, "Print findings and sizes as JSON");
+  check->footer("Exit status: 0 the policy can be used, 2 it has faults.");
+}
+
+void add_explain_rules(CLI::App& app, surgegate::ExplainRulesOptions& options) {
+  CLI::App* explain = app.add_subcommand("explain-rules", "Print the truth table of all verdicts");
+  explain->add_flag("--json", options.json, "Print it as JSON");
+  explain->add_flag("--markdown", options.markdown, "Print it as docs/verdicts.md has it");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Surgegate: a gate for traffic surges"};
+  app.name("surgegate");
+  app.require_subcommand(1);
+  surgegate::ReplayOptions replay;
+  surgegate::CheckOptions check;
+  surgegate::ExplainRulesOptions explain;
+  add_replay(app, replay);
+  add_check(app, check);
+  add_explain_rules(app, explain);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    fmt::print(stderr, "surgegate: {} (see surgegate --help)\n", error.what());
+    return 2;
+  }
+  if (app.got_subcommand("replay")) return surgegate::replay(replay);
+  if (app.got_subcommand("check")) return surgegate::check(check);
+  return surgegate::explain_rules(explain);
+}

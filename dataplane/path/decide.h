@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// decide: the one place where findings become a verdict. The truth table is the order of SG_REASONS.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "dataplane/burst.h"
+
+namespace surgegate {
+
+// One row of the truth table, as `surgegate explain-rules` and the docs print it.
+struct Rule {
+  sg_reason reason;
+  sg_verdict verdict;
+  sg_step step;
+  std::string_view name;
+  std::string_view meaning;
+  bool needs_answerable;  // counts only where an answer in the stream is safe
+};
+
+std::span<const Rule> rules();
+std::string_view name_of(sg_verdict verdict);
+std::string_view meaning_of(sg_verdict verdict);
+std::string_view name_of(sg_step step);
+
+// Sets reason and verdict of one lane from its findings. There is always at least one.
+void decide(Lane& lane);
+
+}  // namespace surgegate

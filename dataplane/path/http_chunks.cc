@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/path/http_chunks.h"
+
+#include <algorithm>
+
+namespace surgegate {
+namespace {
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  char lower = static_cast<char>(c | 0x20);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+// 15 digits: below 2^60, so that sums with it never wrap.
+constexpr uint64_t size_max = (1ull << 60) - 1;
+
+uint8_t after_size_digit(char c, ChunkPosition& position) {
+  int digit = hex_digit(c);
+  if (digit >= 0) {
+    position.value = position.value * 16 + static_cast<uint64_t>(digit);
+    if (position.value > size_max) return SG_READER_LOST;
+    return SG_READER_CHUNK_SIZE;
+  }
+  if (position.reader == SG_READER_CHUNK_FIRST) return SG_READER_LOST;
+  if (c == '\r') return SG_READER_CHUNK_LF;
+  if (c == ';' || c == ' ' || c == '\t') return SG_READER_CHUNK_EXT;
+  return SG_READER_LOST;
+}
+
+// Inside extensions and trailers: anything but a control character, which one reader may take for
+// the end of the line and another not.
+uint8_t stay_unless_control(char c, uint8_t reader) {
+  bool control = static_cast<uint8_t>(c) < 0x20 && c != '\t';
+  return control ? static_cast<uint8_t>(SG_READER_LOST) : reader;
+}
+
+uint8_t next_reader(char c, ChunkPosition& position) {
+  switch (position.reader) {
+    case SG_READER_CHUNK_FIRST:
+    case SG_READER_CHUNK_SIZE:
+      return after_size_digit(c, position);
+    case SG_READER_CHUNK_EXT:
+      if (c == '\r') return SG_READER_CHUNK_LF;
+      return stay_unless_control(c, SG_READER_CHUNK_EXT);
+    case SG_READER_CHUNK_LF:
+      if (c != '\n') return SG_READER_LOST;
+      return position.value == 0 ? SG_READER_TRAILER : SG_READER_DATA_CR;
+    case SG_READER_DATA_CR:
+      return c == '\r' ? SG_READER_DATA_LF : SG_READER_LOST;
+    case SG_READER_DATA_LF:
+      return c == '\n' ? SG_READER_CHUNK_FIRST : SG_READER_LOST;
+    case SG_READER_TRAILER:
+      if (c == '\r') return SG_READER_LAST_LF;
+      return stay_unless_control(c, SG_READER_TRAILER_LINE);
+    case SG_READER_TRAILER_LINE:
+      if (c == '\r') return SG_READER_TRAILER_LF;
+      return stay_unless_control(c, SG_READER_TRAILER_LINE);
+    case SG_READER_TRAILER_LF:
+      return c == '\n' ? SG_READER_TRAILER : SG_READER_LOST;
+    case SG_READER_LAST_LF:
+      return c == '\n' ? SG_READER_HEAD : SG_READER_LOST;
+    default:
+      return SG_READER_LOST;
+  }
+}
+
+bool ended(uint8_t reader) { return reader == SG_READER_HEAD || reader == SG_READER_LOST; }
+
+}  // namespace
+
+uint32_t follow_chunks(std::string_view bytes, ChunkPosition& position) {
+  size_t at = 0;
+  while (at < bytes.size() && !ended(position.reader)) {
+    if (position.reader == SG_READER_DATA_CR && position.value > 0) {
+      size_t data = std::min<uint64_t>(position.value, bytes.size() - at);
+      position.value -= data;
+      at += data;
+      continue;
+    }
+    position.reader = next_reader(bytes[at++], position);
+    if (position.reader == SG_READER_CHUNK_FIRST) position.value = 0;
+  }
+  return static_cast<uint32_t>(at);
+}
+
+}  // namespace surgegate

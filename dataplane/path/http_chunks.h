@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Following a chunked body [RFC 9112 section 7.1] from chunk header to chunk header, byte by byte.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "config/flow.h"
+
+namespace surgegate {
+
+struct ChunkPosition {
+  uint8_t reader = SG_READER_CHUNK_FIRST;  // sg_reader
+  uint64_t value = 0;  // CHUNK_SIZE, CHUNK_EXT, CHUNK_LF: the size so far; DATA_CR: data bytes ahead
+};
+
+// Reads from the position on until the bytes end, chunk data begins that is not all here, or the
+// body ends (reader is SG_READER_HEAD then). Returns how many bytes were read, chunk data included.
+// A byte that does not fit the grammar leaves reader SG_READER_LOST.
+uint32_t follow_chunks(std::string_view bytes, ChunkPosition& position);
+
+}  // namespace surgegate

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Reading one HTTP/1.x request head [RFC 9112 sections 2 to 6, RFC 9110 section 5], strictly: where
+// two readers could differ, the head is malformed.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "config/limits.h"
+
+namespace surgegate {
+
+enum class HeadStatus : uint8_t { complete, incomplete, malformed };
+
+// Views into the segment; valid as long as its bytes are.
+struct HttpHead {
+  std::string_view method;
+  std::string_view target;
+  std::string_view path;  // target up to '?'
+  std::string_view host;
+  std::string_view user_agent;
+  std::array<std::string_view, SG_KEY_HEADERS_MAX> keys;  // by index of HeaderNames
+  uint64_t content_length = 0;
+  uint32_t length_bytes = 0;  // of the head, its empty line included
+  bool chunked = false;
+  bool http_1_0 = false;
+};
+
+// The header names that a policy asks for, looked up by length first: most fields of most requests
+// end there.
+class HeaderNames {
+ public:
+  HeaderNames() = default;
+  // names: lower case, at most SG_KEY_HEADERS_MAX; the texts must outlive this object.
+  explicit HeaderNames(const std::array<std::string_view, SG_KEY_HEADERS_MAX>& names);
+  // Index of the name, or SG_KEY_HEADERS_MAX. name in any case.
+  uint32_t find(std::string_view name) const;
+
+ private:
+  std::array<std::string_view, SG_KEY_HEADERS_MAX> names_{};
+  std::array<uint16_t, 64> by_length_{};  // bit i: names_[i] has this length
+};
+
+// Reads the head that starts at bytes[0]; looks at no byte at or beyond bytes.size(). On `complete`
+// all of head is set; otherwise its content is unspecified.
+HeadStatus read_http_head(std::string_view bytes, const HeaderNames& names, HttpHead& head);
+
+}  // namespace surgegate

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/path/police.h"
+
+#include <algorithm>
+
+#include "dataplane/counters.h"
+#include "dataplane/path/bucket_key.h"
+#include "dataplane/path/decide.h"
+#include "dataplane/path/request.h"
+
+namespace surgegate {
+namespace {
+
+// Only what would be forwarded is counted: what is dropped anyway must not use up anybody's units.
+bool would_pass(const Lane& lane) {
+  return lane.service != nullptr && lane.found != 0 &&
+         rules()[static_cast<size_t>(__builtin_ctzll(lane.found))].verdict == SG_VERDICT_forwarded;
+}
+
+}  // namespace
+
+// Gather and prefetch for all lanes; then charge lane by lane, so that two lanes of one burst with one
+// key see each other.
+void Policer::police(Part part, const PolicyInForce& policy, Instant now) {
+  for (size_t i = 0; i < part.size(); i++) {
+    for (Bill& bill : bills_[i]) bill.enforced = bill.count = 0;
+    if (!would_pass(part[i])) continue;
+    if (part[i].counts_request) identify(part[i], policy);
+    if (!part[i].exempt_limits) gather(part[i], bills_[i], policy, now);
+  }
+  for (size_t i = 0; i < part.size(); i++)
+    for (Bill& bill : bills_[i])
+      if (bill.count > 0 && !settle(part[i], bill, policy, now)) break;
+}
+
+void Policer::gather(Lane& lane, Bills& bills, const PolicyInForce& policy, Instant now) {
+  const sg_service& service = *lane.service;
+  if (lane.round == 0)  // a packet is one packet, however many requests are in it
+    add_run(lane, bills[SG_UNIT_PACKETS], service.limits[SG_UNIT_PACKETS], policy, 1, now);
+  if (lane.opens)
+    add_run(lane, bills[SG_UNIT_CONNECTIONS], service.limits[SG_UNIT_CONNECTIONS], policy, 1, now);
+  if (!lane.counts_request) return;
+  const sg_route* route = lane.request.route;
+  add_run(lane, bills[SG_UNIT_REQUESTS],
+          route != nullptr ? route->limits : service.limits[SG_UNIT_REQUESTS], policy,
+          lane.request.cost_units, now);
+}
+
+void Policer::add_run(const Lane& lane, Bill& bill, const sg_limit_run& run,
+                      const PolicyInForce& policy, uint32_t units, Instant now) {
+  auto limits = policy.image().limits();
+  for (uint16_t wanted_mode : {SG_ENFORCE, SG_COUNT}) {
+    for (uint16_t index : policy.image().limit_run(run)) {
+      // A missing header leads on to the limit that the policy names instead, at most a few times.
+      KeyFault fault = key_fault(lane, limits[index]);
+      for (int i = 0; i < SG_MISSING_LIMITS_MAX && fault == KeyFault::header_missing &&
+                      limits[index].missing_limit != SG_NONE16;
+           i++) {
+        index = limits[index].missing_limit;
+        fault = key_fault(lane, limits[index]);
+      }
+      if (fault != KeyFault::no_head && limits[index].mode == wanted_mode)
+        add_limit(lane, bill, index, policy, units, now);
+    }
+    if (wanted_mode == SG_ENFORCE) bill.enforced = bill.count;
+  }
+}
+
+void Policer::add_limit(const Lane& lane, Bill& bill, uint16_t index, const PolicyInForce& policy,
+                        uint32_t units, Instant now) {
+  auto end = bill.limits.begin() + bill.count;
+  if (bill.count == bill.limits.size() || std::find(bill.limits.begin(), end, index) != end) return;
+  const sg_limit& limit = policy.image().limits()[index];
+  bool overridden = now.unix_s < limit.override_until_unix_s;
+  BucketCharge& charge = bill.charges[bill.count];
+  charge.key_hash = bucket_key(lane, limit, secret_);
+  charge.rule = overridden ? &limit.override_rule : &limit.rule;
+  charge.units = units;
+  charge.leased = (overridden ? limit.override_units_per_charge : limit.units_per_charge) > 1;
+  table_.prefetch(charge.key_hash);
+  bill.limits[bill.count++] = index;
+}
+
+// Charges all enforced limits or none. Returns whether they admitted.
+bool Policer::settle(Lane& lane, Bill& bill, const PolicyInForce& policy, Instant now) {
+  std::span<BucketCharge> charges(bill.charges.data(), bill.count);
+  ChargeResult result = charge_all(table_, leases_, charges.first(bill.enforced), now.monotonic_ns,
+                                   counters_.buckets);
+  if (!result.admitted()) {
+    lane.refusing_limit = bill.limits[result.refused_index];
+    lane.wait_ns = result.wait_ns;
+    counters_.limits[lane.refusing_limit].refused_units += charges[result.refused_index].units;
+    refuse(lane, policy.image().limits()[lane.refusing_limit]);
+    return false;
+  }
+  for (uint32_t i = 0; i < bill.count; i++) {
+    LimitCounts& counts = counters_.limits[bill.limits[i]];
+    bool admitted = i < bill.enforced || charge_all(table_, leases_, charges.subspan(i, 1),
+                                                    now.monotonic_ns, counters_.buckets)
+                                             .admitted();
+    (admitted ? counts.admitted_units : counts.would_refuse_units) += charges[i].units;
+  }
+  return true;
+}
+
+// A SYN cannot be answered with a status, and `over: cookie` needs the SYN proxy: both are dropped.
+void Policer::refuse(Lane& lane, const sg_limit& limit) {
+  if (limit.unit == SG_UNIT_PACKETS)
+    lane.found |= SG_FOUND(limit_packets);
+  else if (limit.unit == SG_UNIT_CONNECTIONS)
+    lane.found |= SG_FOUND(limit_connections);
+  else if (limit.over == SG_OVER_RESPONSE)
+    lane.found |= SG_FOUND(limit_requests) | SG_FOUND(limit_requests_silent);
+  else
+    lane.found |= SG_FOUND(limit_requests_drop);
+}
+
+}  // namespace surgegate

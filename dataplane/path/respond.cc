@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/path/respond.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+#include "dataplane/path/segment.h"
+#include "dataplane/path/seq.h"
+
+namespace surgegate {
+namespace {
+
+// Ahead of any timestamp that the backend will put on a segment racing with ours (its own clock runs
+// in milliseconds), so that the client's PAWS test [RFC 7323 section 5] drops the backend's, not ours.
+constexpr uint32_t timestamp_lead = 1u << 16;
+
+constexpr uint32_t mss_default = 536;  // RFC 9293 section 3.7.1: what holds where no option was seen
+
+uint8_t* put(uint8_t* to, std::string_view text) {
+  std::memcpy(to, text.data(), text.size());
+  return to + text.size();
+}
+
+uint8_t* put_number(uint8_t* to, uint32_t number) {
+  uint8_t digits[10];
+  size_t count = 0;
+  do digits[count++] = static_cast<uint8_t>('0' + number % 10);
+  while ((number /= 10) != 0);
+  while (count > 0) *to++ = digits[--count];
+  return to;
+}
+
+uint32_t seconds_up(uint64_t ns) {
+  uint64_t s = (ns + 999'999'999) / 1'000'000'000;
+  return static_cast<uint32_t>(std::clamp<uint64_t>(s, 1, 86'400));
+}
+
+uint32_t mss_of(const sg_flow& flow) {
+  return flow.mss_64 == 0 ? mss_default : static_cast<uint32_t>(flow.mss_64) * 64;
+}
+
+// The sequence number behind everything in this segment.
+uint32_t end_seq(const sg_packet& packet) {
+  return packet.seq + packet.payload_length + (packet.tcp_flags & SG_TCP_FIN ? 1 : 0);
+}
+
+SegmentFields to_client(const sg_packet& packet, uint32_t seq, uint32_t ack, uint8_t flags) {
+  return {seq, ack, flags, true, packet.has_timestamps != 0, packet.ts_echo + timestamp_lead,
+          packet.ts_value};
+}
+
+// Where the policy's own answer does not fit the client's segment, this does in any (RFC 9110 section
+// 15: the status says what is needed).
+constexpr std::string_view short_fields = "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+// What an answer may have: the frame's bytes behind the headers, and the client's MSS, from which
+// options are taken off (RFC 6691 section 2).
+uint32_t content_room(const Lane& lane) {
+  uint32_t header_bytes = segment_header_bytes(lane, lane.packet.has_timestamps);
+  uint32_t option_bytes = lane.packet.has_timestamps ? segment_timestamp_bytes : 0;
+  uint32_t frame_room = static_cast<uint32_t>(lane.frame.length) + lane.frame.room_back;
+  if (frame_room <= header_bytes) return 0;
+  return std::min(frame_room - header_bytes, mss_of(*lane.flow) - option_bytes);
+}
+
+}  // namespace
+
+const char* HttpDate::at(uint64_t unix_s) {
+  if (unix_s == unix_s_) return text_.data();
+  static constexpr char days[] = "ThuFriSatSunMonTueWed";  // 1 January 1970 was a Thursday
+  static constexpr char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  uint64_t day = unix_s / 86'400;
+  // Days to a civil date: the year is counted from 1 March, so that the leap day comes last.
+  uint64_t z = day + 719'468;
+  uint64_t era = z / 146'097;
+  uint64_t doe = z - era * 146'097;
+  uint64_t yoe = (doe - doe / 1460 + doe / 36'524 - doe / 146'096) / 365;
+  uint64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+  uint64_t mp = (5 * doy + 2) / 153;
+  uint64_t dom = doy - (153 * mp + 2) / 5 + 1;
+  uint64_t month = mp < 10 ? mp + 3 : mp - 9;
+  uint64_t year = yoe + era * 400 + (month <= 2 ? 1 : 0);
+  uint64_t second = unix_s % 86'400;
+  auto two = [this](size_t at, uint64_t n) {
+    text_[at] = static_cast<char>('0' + n / 10 % 10);
+    text_[at + 1] = static_cast<char>('0' + n % 10);
+  };
+  std::memcpy(text_.data(), "Thu, 01 Jan 1970 00:00:00 GMT", length);
+  std::memcpy(text_.data(), days + day % 7 * 3, 3);
+  two(5, dom);
+  std::memcpy(text_.data() + 8, months + (month - 1) * 3, 3);
+  two(12, year / 100);
+  two(14, year);
+  two(17, second / 3600);
+  two(20, second / 60 % 60);
+  two(23, second % 60);
+  unix_s_ = unix_s;
+  return text_.data();
+}
+
+void Responder::respond(Part part) {
+  for (Lane& lane : part) {
+    if (lane.verdict != SG_VERDICT_answered) continue;
+    if (lane.reason == SG_REASON_refused_resend)
+      respond_to_resend(lane);
+    else if (lane.reason == SG_REASON_refused_fin)
+      respond_to_fin(lane);
+    else
+      refuse(lane);
+  }
+}
+
+Responder::Answer Responder::answer_for(const Lane& lane) const {
+  bool head = lane.request.head.method == "HEAD";
+  if (lane.reason == SG_REASON_http_malformed) return {&policy_.image().responses()[SG_RESPONSE_400], 0, false};
+  if (lane.reason == SG_REASON_signature) {
+    const sg_signature_set& set = policy_.image().signatures()[lane.signature_set];
+    return {&policy_.image().responses()[set.response], 0, head};
+  }
+  const sg_limit& limit = policy_.image().limits()[lane.refusing_limit];
+  const sg_response& response = policy_.image().responses()[limit.over_response];
+  uint64_t wait_ns = response.retry_fixed ? response.retry_min_ns : lane.wait_ns;
+  // Spread by flow, so that those who were refused together do not come back together.
+  if (response.retry_fixed && response.retry_jitter_ns > 0)
+    wait_ns += lane.flow_hash % response.retry_jitter_ns;
+  return {&response, seconds_up(wait_ns), head};
+}
+
+// Returns the bytes written: 0 where not even the short form fits.
+uint16_t Responder::write_content(uint8_t* to, uint32_t room, const Answer& answer) {
+  const ImageView& image = policy_.image();
+  const sg_response& r = *answer.response;
+  std::string_view fields = image.text(r.fields);
+  std::string_view body = answer.without_body ? std::string_view() : image.text(r.body);
+  bool has_retry = r.retry_label.length_bytes > 0 && answer.retry_after_s > 0;
+  uint32_t before = r.status_line.length_bytes + SG_DATE_BYTES +
+                    (has_retry ? r.retry_label.length_bytes + SG_RETRY_DIGITS_MAX : 0);
+  if (before + fields.size() + body.size() > room) {
+    if (before + short_fields.size() > room) return 0;
+    counters_.answers_cut++;
+    fields = short_fields;
+    body = {};
+  }
+  uint8_t* at = put(to, image.text(r.status_line));
+  at = put(at, {date_.at(now_.unix_s), SG_DATE_BYTES});
+  if (has_retry) at = put_number(put(at, image.text(r.retry_label)), answer.retry_after_s);
+  at = put(put(at, fields), body);
+  return static_cast<uint16_t>(at - to);
+}
+
+void Responder::refuse(Lane& lane) {
+  const sg_packet packet = lane.packet;
+  sg_flow& flow = *lane.flow;
+  Answer answer = answer_for(lane);
+  if (!make_reset(lane)) counters_.no_frame_for_reset++;
+  uint32_t header_bytes = segment_header_bytes(lane, packet.has_timestamps);
+  uint16_t content = write_content(lane.frame.bytes + header_bytes, content_room(lane), answer);
+  SegmentFields fields = to_client(packet, packet.ack, end_seq(packet),
+                                   SG_TCP_FIN | SG_TCP_PSH | SG_TCP_ACK);
+  lane.frame.length = write_segment(lane.frame.bytes, lane.frame.bytes, lane, fields, content);
+  flow.state = SG_FLOW_REFUSED;
+  flow.flags = answer.without_body ? SG_FLOW_ANSWER_HEAD : 0;
+  flow.answer_seq = packet.ack;
+  flow.receive_next = end_seq(packet);
+  flow.response_id = static_cast<uint32_t>(answer.response->id);
+  flow.retry_after_s = answer.retry_after_s;
+  flow.answer_bytes = content;
+}
+
+void Responder::respond_to_resend(Lane& lane) {
+  const sg_packet packet = lane.packet;
+  sg_flow& flow = *lane.flow;
+  if (seq_distance(flow.receive_next, packet.seq) <= 0 &&
+      seq_distance(flow.receive_next, end_seq(packet)) > 0)
+    flow.receive_next = end_seq(packet);
+  const sg_response* response = policy_.response_with_low_id(flow.response_id);
+  uint32_t header_bytes = segment_header_bytes(lane, packet.has_timestamps);
+  uint16_t content = 0;
+  bool unread = packet.ack == flow.answer_seq;
+  if (unread && response != nullptr) {
+    Answer answer{response, flow.retry_after_s, (flow.flags & SG_FLOW_ANSWER_HEAD) != 0};
+    content = write_content(lane.frame.bytes + header_bytes, content_room(lane), answer);
+  }
+  // A reload may have changed the response's text: half of the old answer must not be followed by
+  // half of another. What was read is acknowledged, the connection ends without it.
+  uint32_t answer_end = flow.answer_seq + flow.answer_bytes + 1;
+  bool again = content != 0 && content == flow.answer_bytes;
+  auto flags = static_cast<uint8_t>(again ? SG_TCP_FIN | SG_TCP_PSH | SG_TCP_ACK : SG_TCP_ACK);
+  SegmentFields fields =
+      to_client(packet, again ? flow.answer_seq : answer_end, flow.receive_next, flags);
+  lane.frame.length =
+      write_segment(lane.frame.bytes, lane.frame.bytes, lane, fields, again ? content : 0);
+}
+
+void Responder::respond_to_fin(Lane& lane) {
+  const sg_packet packet = lane.packet;
+  sg_flow& flow = *lane.flow;
+  if (packet.seq == flow.receive_next) flow.receive_next = end_seq(packet);
+  SegmentFields fields = to_client(packet, flow.answer_seq + flow.answer_bytes + 1,
+                                   flow.receive_next, SG_TCP_ACK);
+  lane.frame.length = write_segment(lane.frame.bytes, lane.frame.bytes, lane, fields, 0);
+}
+
+// RST with exactly the sequence number that the backend expects, since it has seen nothing of this
+// segment: RFC 5961 section 3.2 accepts no other at once.
+bool Responder::make_reset(Lane& lane) {
+  if (!port_.allocate(lane.extra)) return false;
+  const sg_packet& packet = lane.packet;
+  SegmentFields fields{packet.seq,           packet.ack,      SG_TCP_RST | SG_TCP_ACK, false,
+                       packet.has_timestamps != 0, packet.ts_value, packet.ts_echo};
+  lane.extra.number = lane.frame.number;
+  lane.extra.length = write_segment(lane.extra.bytes, lane.frame.bytes, lane, fields, 0);
+  return true;
+}
+
+}  // namespace surgegate

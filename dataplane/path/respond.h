@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// respond: the answer to a refused request, made in the request's own frame, and the RST that closes
+// the backend's half of the connection.
+#pragma once
+
+#include <array>
+
+#include "dataplane/burst.h"
+#include "dataplane/link/policy_in_force.h"
+#include "dataplane/port.h"
+
+namespace surgegate {
+
+struct RespondCounters {
+  uint64_t no_frame_for_reset = 0;  // the backend's half was left to time out
+  uint64_t answers_cut = 0;         // sent without a body, to fit the client's MSS
+};
+
+// The date of RFC 9110 section 5.6.7, rewritten when the second changes.
+class HttpDate {
+ public:
+  static constexpr size_t length = SG_DATE_BYTES;
+  const char* at(uint64_t unix_s);
+
+ private:
+  std::array<char, length + 1> text_{};
+  uint64_t unix_s_ = UINT64_MAX;
+};
+
+class Responder {
+ public:
+  Responder(const PolicyInForce& policy, Port& port, Instant now, HttpDate& date,
+            RespondCounters& counters)
+      : policy_(policy), port_(port), now_(now), date_(date), counters_(counters) {}
+
+  // For lanes whose verdict is `answered`: rewrites lane.frame into the answer, sets lane.extra to
+  // the backend's RST where one is due, and turns the flow into a tombstone.
+  void respond(Part part);
+
+ private:
+  struct Answer {
+    const sg_response* response;
+    uint32_t retry_after_s;
+    bool without_body;
+  };
+
+  void refuse(Lane& lane);
+  void respond_to_resend(Lane& lane);
+  void respond_to_fin(Lane& lane);
+  Answer answer_for(const Lane& lane) const;
+  uint16_t write_content(uint8_t* to, uint32_t room, const Answer& answer);
+  bool make_reset(Lane& lane);
+
+  const PolicyInForce& policy_;
+  Port& port_;
+  Instant now_;
+  HttpDate& date_;
+  RespondCounters& counters_;
+};
+
+}  // namespace surgegate

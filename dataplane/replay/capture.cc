@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/replay/capture.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "dataplane/replay/output_file.h"
+
+namespace surgegate {
+namespace {
+
+constexpr int snap_length = 262'144;  // what tcpdump writes: more than any frame
+constexpr uint64_t ns_per_s = 1'000'000'000;
+
+}  // namespace
+
+tl::expected<CaptureReader, std::string> CaptureReader::open(const std::string& path) {
+  char error[PCAP_ERRBUF_SIZE] = "";
+  pcap_t* pcap =
+      pcap_open_offline_with_tstamp_precision(path.c_str(), PCAP_TSTAMP_PRECISION_NANO, error);
+  if (pcap == nullptr) {
+    std::string why = error;
+    if (why.find(path) != 0) why = path + ": " + why;
+    return tl::unexpected(why + " (a pcap or pcapng file is expected)");
+  }
+  CaptureReader reader(path, pcap);
+  if (pcap_datalink(pcap) != DLT_EN10MB) {
+    const char* name = pcap_datalink_val_to_name(pcap_datalink(pcap));
+    return tl::unexpected(path + ": captured with link type " + (name ? name : "unknown") +
+                          ", Ethernet is expected: capture on an Ethernet interface, not on \"any\"");
+  }
+  return reader;
+}
+
+tl::expected<std::optional<CapturedPacket>, std::string> CaptureReader::next() {
+  pcap_pkthdr* header = nullptr;
+  const u_char* bytes = nullptr;
+  int status = pcap_next_ex(pcap_.get(), &header, &bytes);
+  if (status == PCAP_ERROR_BREAK) return std::nullopt;
+  if (status != 1) return tl::unexpected(path_ + ": " + pcap_geterr(pcap_.get()));
+  CapturedPacket packet;
+  packet.time_ns = static_cast<uint64_t>(header->ts.tv_sec) * ns_per_s +
+                   static_cast<uint64_t>(header->ts.tv_usec);  // nanoseconds: asked for at open
+  packet.bytes = {bytes, header->caplen};
+  packet.cut = header->caplen < header->len;
+  return packet;
+}
+
+tl::expected<CaptureWriter, std::string> CaptureWriter::open(const std::string& path) {
+  CaptureWriter writer;
+  writer.path_ = path;
+  writer.temporary_path_ = temporary_name(path);
+  writer.pcap_.reset(pcap_open_dead_with_tstamp_precision(DLT_EN10MB, snap_length,
+                                                          PCAP_TSTAMP_PRECISION_NANO));
+  writer.dumper_.reset(pcap_dump_open(writer.pcap_.get(), writer.temporary_path_.c_str()));
+  if (writer.dumper_ == nullptr)
+    return tl::unexpected(path + ": cannot be created: " + std::strerror(errno));
+  return writer;
+}
+
+CaptureWriter::~CaptureWriter() {
+  if (dumper_ != nullptr) unlink(temporary_path_.c_str());
+}
+
+void CaptureWriter::write(uint64_t time_ns, std::span<const uint8_t> bytes) {
+  pcap_pkthdr header{};
+  header.ts.tv_sec = static_cast<time_t>(time_ns / ns_per_s);
+  header.ts.tv_usec = static_cast<suseconds_t>(time_ns % ns_per_s);
+  header.caplen = header.len = static_cast<bpf_u_int32>(bytes.size());
+  pcap_dump(reinterpret_cast<u_char*>(dumper_.get()), &header, bytes.data());
+}
+
+std::string CaptureWriter::commit() {
+  std::string fault = commit_stream(pcap_dump_file(dumper_.get()), temporary_path_, path_);
+  if (fault.empty()) dumper_.reset();
+  return fault;
+}
+
+}  // namespace surgegate

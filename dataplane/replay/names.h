@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Words for people and machines: addresses, services, backends, limits as the policy calls them.
+#pragma once
+
+#include <string>
+
+#include "config/image.h"
+#include "dataplane/burst.h"
+
+namespace surgegate {
+
+std::string address_name(const uint8_t* ip);  // 16 bytes, IPv4-mapped as IPv4
+std::string flow_name(const sg_packet& packet);
+std::string backend_name(const ImageView& image, uint16_t slot);  // "web/web1"
+std::string service_name(const ImageView& image, uint32_t index);  // "-" for none
+
+}  // namespace surgegate

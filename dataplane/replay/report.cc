@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/replay/report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "dataplane/path/decide.h"
+#include "dataplane/replay/names.h"
+
+namespace surgegate {
+namespace {
+
+constexpr size_t top_sources = 10;
+
+struct TopSource {
+  std::string address;
+  SourceTally tally;
+};
+
+// By requests refused, then by requests admitted, then by packets: those whom the limits met first.
+std::vector<TopSource> top_of(const Tally& tally) {
+  std::vector<TopSource> all;
+  for (const auto& [ip, source] : tally.sources) all.push_back({address_name(ip.data()), source});
+  auto rank = [](const TopSource& s) {
+    return std::tuple(s.tally.requests_refused, s.tally.requests_admitted, s.tally.packets);
+  };
+  std::sort(all.begin(), all.end(), [&](const TopSource& a, const TopSource& b) {
+    return rank(a) != rank(b) ? rank(a) > rank(b) : a.address < b.address;
+  });
+  all.resize(std::min(all.size(), top_sources));
+  return all;
+}
+
+struct Sums {
+  std::vector<LimitCounts> limits;
+  std::vector<SignatureCounts> signatures;
+  uint64_t frames_out = 0, resets_out = 0, crossed = 0, set_full = 0, flow_set_full = 0;
+};
+
+Sums sum(const ReportInput& input) {
+  Sums sums;
+  sums.limits.resize(input.image.limits().size());
+  sums.signatures.resize(input.image.signatures().size());
+  for (const Counters* counters : input.counters) {
+    for (size_t i = 0; i < sums.limits.size(); i++) {
+      sums.limits[i].admitted_units += counters->limits[i].admitted_units;
+      sums.limits[i].refused_units += counters->limits[i].refused_units;
+      sums.limits[i].would_refuse_units += counters->limits[i].would_refuse_units;
+    }
+    for (size_t i = 0; i < sums.signatures.size(); i++) {
+      sums.signatures[i].matched += counters->signatures[i].matched;
+      sums.signatures[i].would_match += counters->signatures[i].would_match;
+    }
+    sums.frames_out += counters->frames_out;
+    sums.resets_out += counters->resets_out;
+    sums.crossed += counters->packets_crossed;
+    sums.flow_set_full += counters->track.flow_set_full;
+  }
+  return sums;
+}
+
+class Text {
+ public:
+  explicit Text(const ReportInput& input) : in_(input), sums_(sum(input)) {}
+
+  std::string print() {
+    totals();
+    reasons();
+    limits();
+    backends();
+    sources();
+    conservation();
+    return out_;
+  }
+
+ private:
+  template <class... Args>
+  void line(fmt::format_string<Args...> format, Args&&... args) {
+    out_ += fmt::format(format, std::forward<Args>(args)...) + "\n";
+  }
+  void heading(std::string_view title) {
+    line("");
+    line("{}{}{}", in_.colour ? "\x1b[1m" : "", title, in_.colour ? "\x1b[0m" : "");
+  }
+  std::string_view colour_of(sg_verdict verdict) const {
+    if (!in_.colour) return "";
+    switch (verdict) {
+      case SG_VERDICT_forwarded:
+        return "\x1b[32m";
+      case SG_VERDICT_answered:
+        return "\x1b[33m";
+      case SG_VERDICT_dropped:
+        return "\x1b[31m";
+      default:
+        return "\x1b[36m";
+    }
+  }
+  std::string_view plain() const { return in_.colour ? "\x1b[0m" : ""; }
+
+  void totals() {
+    const Tally& t = in_.tally;
+    heading("Replay of " + in_.in_path);
+    line("  packets      {:>10}", t.packets_in);
+    line("  connections  {:>10}", t.connections);
+    line("  requests     {:>10}   admitted {}, refused {}", t.requests_admitted + t.requests_refused,
+         t.requests_admitted, t.requests_refused);
+    if (t.packets_cut > 0)
+      line("  {} packets are cut short in the capture and cannot be read: capture with -s 0",
+           t.packets_cut);
+  }
+
+  void reasons() {
+    heading("Verdicts");
+    line("  {:<16} {:<10} {:<24} {:<9} {:>9}", "service", "verdict", "reason", "step", "packets");
+    for (const auto& [service, counts] : in_.tally.by_service) {
+      for (const Rule& rule : rules()) {
+        if (counts[rule.reason] == 0) continue;
+        line("  {:<16} {}{:<10}{} {:<24} {:<9} {:>9}", service_name(in_.image, service),
+             colour_of(rule.verdict), name_of(rule.verdict), plain(), rule.name, name_of(rule.step),
+             counts[rule.reason]);
+      }
+    }
+  }
+
+  void limits() {
+    if (sums_.limits.empty()) return;
+    heading("Limits and signatures");
+    line("  {:<28} {:>10} {:>10} {:>14}", "", "admitted", "refused", "would refuse");
+    for (size_t i = 0; i < sums_.limits.size(); i++)
+      line("  {:<28} {:>10} {:>10} {:>14}", in_.image.text(in_.image.limits()[i].name),
+           sums_.limits[i].admitted_units, sums_.limits[i].refused_units,
+           sums_.limits[i].would_refuse_units);
+    for (size_t i = 0; i < sums_.signatures.size(); i++)
+      line("  {:<28} {:>10} {:>10} {:>14}", in_.image.text(in_.image.signatures()[i].name), "",
+           sums_.signatures[i].matched, sums_.signatures[i].would_match);
+  }
+
+  void backends() {
+    if (in_.tally.backends.empty()) return;
+    heading("Backends");
+    line("  {:<28} {:>10} {:>12} {:>10}", "", "packets", "connections", "requests");
+    for (const auto& [slot, backend] : in_.tally.backends)
+      line("  {:<28} {:>10} {:>12} {:>10}", backend_name(in_.image, slot), backend.packets,
+           backend.connections, backend.requests);
+  }
+
+  void sources() {
+    heading(fmt::format("Top sources (of {})", in_.tally.sources.size()));
+    line("  {:<40} {:>9} {:>9} {:>9}", "", "packets", "admitted", "refused");
+    for (const TopSource& top : top_of(in_.tally))
+      line("  {:<40} {:>9} {:>9} {:>9}", top.address, top.tally.packets,
+           top.tally.requests_admitted, top.tally.requests_refused);
+  }
+
+  void conservation() {
+    const auto& v = in_.tally.verdicts;
+    heading("Conservation");
+    line("  in {} = forwarded {} + answered {} + dropped {} + to kernel {}", in_.tally.packets_in,
+         v[SG_VERDICT_forwarded], v[SG_VERDICT_answered], v[SG_VERDICT_dropped],
+         v[SG_VERDICT_to_kernel]);
+    line("  out {} = forwarded {} + answered {} + resets to backends {}", sums_.frames_out,
+         v[SG_VERDICT_forwarded], v[SG_VERDICT_answered], sums_.resets_out);
+    if (in_.tally.violation.empty())
+      line("  {}holds{}: every packet has one verdict, every frame out one packet in",
+           colour_of(SG_VERDICT_forwarded), plain());
+    else
+      line("  {}VIOLATED{}: {} (a fault of ours: please report it)", colour_of(SG_VERDICT_dropped),
+           plain(), in_.tally.violation);
+    line("");
+  }
+
+  const ReportInput& in_;
+  Sums sums_;
+  std::string out_;
+};
+
+}  // namespace
+
+std::string report_text(const ReportInput& input) { return Text(input).print(); }
+
+std::string report_json(const ReportInput& input) {
+  using nlohmann::ordered_json;
+  const Tally& tally = input.tally;
+  const ImageView& image = input.image;
+  Sums sums = sum(input);
+  ordered_json out;
+  out["capture"] = input.in_path;
+  out["packets"] = tally.packets_in;
+  out["packets_cut"] = tally.packets_cut;
+  out["connections"] = tally.connections;
+  out["requests"] = {{"admitted", tally.requests_admitted}, {"refused", tally.requests_refused}};
+  for (size_t v = 0; v < SG_VERDICT_COUNT; v++)
+    out["verdicts"][std::string(name_of(static_cast<sg_verdict>(v)))] = tally.verdicts[v];
+  out["reasons"] = ordered_json::array();
+  for (const auto& [service, counts] : tally.by_service)
+    for (const Rule& rule : rules())
+      if (counts[rule.reason] > 0)
+        out["reasons"].push_back({{"service", service_name(image, service)},
+                                  {"verdict", name_of(rule.verdict)},
+                                  {"reason", rule.name},
+                                  {"step", name_of(rule.step)},
+                                  {"packets", counts[rule.reason]}});
+  out["limits"] = ordered_json::array();
+  for (size_t i = 0; i < sums.limits.size(); i++)
+    out["limits"].push_back({{"limit", image.text(image.limits()[i].name)},
+                             {"admitted", sums.limits[i].admitted_units},
+                             {"refused", sums.limits[i].refused_units},
+                             {"would_refuse", sums.limits[i].would_refuse_units}});
+  out["signatures"] = ordered_json::array();
+  for (size_t i = 0; i < sums.signatures.size(); i++)
+    out["signatures"].push_back({{"signature", image.text(image.signatures()[i].name)},
+                                 {"matched", sums.signatures[i].matched},
+                                 {"would_match", sums.signatures[i].would_match}});
+  out["backends"] = ordered_json::array();
+  for (const auto& [slot, backend] : tally.backends)
+    out["backends"].push_back({{"backend", backend_name(image, slot)},
+                               {"packets", backend.packets},
+                               {"connections", backend.connections},
+                               {"requests", backend.requests}});
+  out["sources"] = {{"count", tally.sources.size()}, {"top", ordered_json::array()}};
+  for (const TopSource& top : top_of(tally))
+    out["sources"]["top"].push_back({{"address", top.address},
+                                     {"packets", top.tally.packets},
+                                     {"admitted", top.tally.requests_admitted},
+                                     {"refused", top.tally.requests_refused}});
+  out["packets_out"] = sums.frames_out;
+  out["resets_out"] = sums.resets_out;
+  out["packets_crossed"] = sums.crossed;
+  out["conserved"] = tally.violation.empty();
+  if (!tally.violation.empty()) out["violation"] = tally.violation;
+  return out.dump(2) + "\n";
+}
+
+}  // namespace surgegate

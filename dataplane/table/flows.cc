@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/table/flows.h"
+
+#include <bit>
+#include <cassert>
+
+#include "config/flow_hash.h"
+
+namespace surgegate {
+namespace {
+
+constexpr uint32_t lifetime_ticks(uint64_t ns) { return static_cast<uint32_t>(ns / SG_FLOW_TICK_NS); }
+
+// By sg_flow_state. FREE never counts as live.
+constexpr uint32_t lifetimes[] = {0, lifetime_ticks(SG_FLOW_OPENING_NS_MAX),
+                                  lifetime_ticks(SG_FLOW_IDLE_NS_MAX),
+                                  lifetime_ticks(SG_FLOW_CLOSING_NS_MAX),
+                                  lifetime_ticks(SG_FLOW_REFUSED_NS_MAX)};
+
+}  // namespace
+
+FlowTable::FlowTable(std::span<sg_flow> entries)
+    : entries_(entries), set_mask_(entries.size() / SG_SHARDS / SG_FLOW_SET_ENTRIES - 1) {
+  assert(std::has_single_bit(entries.size()));
+  assert(entries.size() >= SG_SHARDS * SG_FLOW_SET_ENTRIES);
+}
+
+size_t FlowTable::entries_for(size_t flows_min) {
+  return std::bit_ceil(std::max<size_t>(flows_min, SG_SHARDS * SG_FLOW_SET_ENTRIES));
+}
+
+sg_flow* FlowTable::set(uint64_t hash) const {
+  uint64_t set_index = sg_flow_shard(hash) * (set_mask_ + 1) + (hash & set_mask_);
+  return &entries_[set_index * SG_FLOW_SET_ENTRIES];
+}
+
+bool FlowTable::expired(const sg_flow& flow, uint32_t now_ticks) {
+  // An arena kept from another boot may hold any byte: an unknown state is nobody's.
+  if (flow.hash == 0 || flow.state > SG_FLOW_REFUSED) return true;
+  return now_ticks - flow.seen_ticks > lifetimes[flow.state];
+}
+
+sg_flow* FlowTable::find(uint64_t hash, uint32_t now_ticks) const {
+  sg_flow* first = set(hash);
+  for (uint32_t i = 0; i < SG_FLOW_SET_ENTRIES; i++) {
+    sg_flow* flow = first + (way(hash) + i) % SG_FLOW_SET_ENTRIES;
+    if (flow->hash == hash) return expired(*flow, now_ticks) ? nullptr : flow;
+  }
+  return nullptr;
+}
+
+sg_flow* FlowTable::insert(uint64_t hash, uint32_t now_ticks) {
+  sg_flow* first = set(hash);
+  sg_flow* taken = nullptr;
+  for (uint32_t i = 0; i < SG_FLOW_SET_ENTRIES; i++) {
+    sg_flow* flow = first + (way(hash) + i) % SG_FLOW_SET_ENTRIES;
+    // The flow's own dead entry comes first: two entries of one hash must never stand in a set.
+    if (flow->hash == hash) taken = flow;
+    if (taken == nullptr && expired(*flow, now_ticks)) taken = flow;
+  }
+  if (taken == nullptr) return nullptr;
+  *taken = sg_flow{};
+  taken->hash = hash;
+  taken->seen_ticks = now_ticks;
+  taken->state = SG_FLOW_OPENING;
+  taken->backend_slot = 0xffff;
+  taken->cold_index = 0xffff;
+  return taken;
+}
+
+}  // namespace surgegate
