@@ -9,6 +9,7 @@
 
 #include "config/bucket.h"
 #include "config/limits.h"
+#include "config/lookup.h"
 #include "config/types.h"
 
 #define SG_IMAGE_MAGIC 0x314547414d494753ull  // "SGIMAGE1" read as little-endian
@@ -33,7 +34,11 @@
   X(responses, SG_TAG('R', 'E', 'S', 'P'), struct sg_response, 1)                            \
   X(key_headers, SG_TAG('K', 'H', 'D', 'R'), struct sg_text, 1)                              \
   X(lists, SG_TAG('L', 'I', 'S', 'T'), struct sg_list, 1)                                    \
+  X(key_digests, SG_TAG('K', 'S', 'H', 'A'), struct sg_key_digest, 1)                        \
   X(list_masks, SG_TAG('L', 'M', 'S', 'K'), __u64, 1)                                        \
+  X(lookup_lines, SG_TAG('L', 'K', 'L', 'N'), struct sg_lookup_line, 1)                      \
+  X(lookup_buckets, SG_TAG('L', 'K', 'B', 'K'), struct sg_lookup_bucket, 1)                  \
+  X(lookup_header, SG_TAG('L', 'K', 'H', 'D'), struct sg_lookup_header, 1)                   \
   X(clients, SG_TAG('C', 'L', 'N', 'T'), struct sg_client_rule, 1)                           \
   X(pools, SG_TAG('P', 'O', 'O', 'L'), struct sg_pool, 1)                                    \
   X(backends, SG_TAG('B', 'K', 'N', 'D'), struct sg_backend, 1)                              \
@@ -44,7 +49,7 @@
   X(databases, SG_TAG('H', 'S', 'D', 'B'), struct sg_database, 1)                            \
   X(database_bytes, SG_TAG('H', 'S', 'B', 'L'), __u8, 1)                                     \
   X(penalties, SG_TAG('P', 'E', 'N', 'L'), struct sg_penalty, 1)
-// The lists' lookup arrays (config/lookup.h) are sections too; config/image.h names them.
+// lookup_*, with list_masks: the arrays of config/lookup.h; lookup_header has one record.
 
 struct sg_section {
   __u32 tag;
@@ -93,6 +98,7 @@ enum sg_path_match { SG_PATH_ANY, SG_PATH_EXACT, SG_PATH_PREFIX, SG_PATH_GLOB };
 enum sg_field { SG_FIELD_TARGET, SG_FIELD_PATH, SG_FIELD_QUERY, SG_FIELD_USER_AGENT,
                 SG_FIELD_HEADER, SG_FIELD_HEAD };
 enum sg_then { SG_THEN_REFUSE, SG_THEN_DROP, SG_THEN_BAN };
+enum sg_health_kind { SG_HEALTH_NONE, SG_HEALTH_TCP, SG_HEALTH_HTTP, SG_HEALTH_TLS };
 enum sg_backend_state { SG_BACKEND_FREE, SG_BACKEND_ACTIVE, SG_BACKEND_DRAIN, SG_BACKEND_GONE };
 
 // A run of records in limit_refs: limit indices in the order in which they are charged.
@@ -115,17 +121,18 @@ struct sg_service {
   __u8 capacity_scope;        // sg_scope
   __u8 capacity_shed_by_class;
   __u8 capacity_shed_by_client;
-  __u64 capacity_interval_ns;  // 0: no capacity given
-  __u64 capacity_burst_units;
+  struct sg_bucket_rule capacity_rule;  // interval_ns 0: no capacity given
   __u64 capacity_hold_ns;
-  __u16 capacity_response;
-  __u16 penalties_first;
+  __u32 capacity_units_per_charge;
+  __u16 capacity_response;  // SG_NONE16: no capacity given
+  __u16 penalties_first;    // one record for each (service, penalty)
   __u16 penalties_count;
-  __u16 reserved;
+  __u16 reserved[3];
 };
 
 // Open addressing over a power of two at most half full; an entry with used == 0 ends a probe.
-// port 0 and protocol 0: "some service has this address".
+// port 0 and protocol 0: "some service has this address" (the first that names it). The compiler
+// makes the table as large as it takes for every entry to lie within SG_VIP_PROBES_MAX of its home.
 struct sg_vip {
   __u8 ip[16];
   __u16 port_be;
@@ -150,12 +157,12 @@ struct sg_limit {
   __u32 units_per_charge;       // 1, or SG_LEASE_UNITS: the rule's interval is of that many
   __u32 override_units_per_charge;
   __u16 service;
-  __u16 over_response;   // over == SG_OVER_RESPONSE
-  __u16 missing_limit;   // counts instead where a header of the key is missing; SG_NONE16: the
-                         // missing value is the empty one
-  __u16 missing_status;  // 0: none
-  __u16 unknown_status;  // 0: none
-  __u16 known_list;      // SG_NONE16: none
+  __u16 over_response;     // SG_NONE16 unless over == SG_OVER_RESPONSE
+  __u16 missing_limit;     // counts instead where a header of the key is missing (once, if it is in
+                           // the run anyway); SG_NONE16: the missing value is the empty one
+  __u16 missing_response;  // answers instead where a header of the key is missing; SG_NONE16: none
+  __u16 unknown_response;  // to a key that is not in known_list; SG_NONE16: none
+  __u16 known_list;        // a key list; SG_NONE16: none
   __u8 unit;             // sg_unit
   __u8 over;             // sg_over
   __u8 mode;             // sg_mode
@@ -189,7 +196,17 @@ struct sg_route {
 };
 
 // The answer in four runs of bytes; the dataplane writes between them the date (29 bytes, RFC 9110
-// 5.6.7) and, where retry_label is not empty, the seconds to wait.
+// section 5.6.7) and, where retry_label is not empty, the seconds to wait:
+//   status_line DATE [retry_label SECONDS] fields body
+// All of it is at most SG_RESPONSE_BYTES_MAX with SG_RETRY_DIGITS_MAX digits. Where there is no wait
+// to tell, label and digits are left out together, and the rest is still a whole answer. The first
+// records of the section are the built-in 400, 429 and 503.
+#define SG_RESPONSE_400 0
+#define SG_RESPONSE_429 1
+#define SG_RESPONSE_503 2
+#define SG_RESPONSES_BUILT_IN 3
+#define SG_DATE_BYTES 29
+#define SG_RETRY_DIGITS_MAX 10
 struct sg_response {
   __u64 id;
   struct sg_text name;
@@ -204,10 +221,15 @@ struct sg_response {
   __u8 reserved[5];
 };
 
+// The lists that a source can be in come first and are numbered as the bits of its mask: the
+// policy's lists of addresses, then one for the peers of each client rule; then the lists of keys.
 struct sg_list {
   __u64 id;
   struct sg_text name;
-  __u64 ceiling_interval_ns;  // 0: none
+  struct sg_bucket_rule ceiling_rule;  // of each exempt source; interval_ns 0: none
+  __u32 ceiling_units_per_charge;
+  __u32 keys_first;  // of a list of keys: into key_digests, in ascending order
+  __u32 keys_count;
   __u8 exempt_limits;
   __u8 exempt_signatures;
   __u8 exempt_penalties;
@@ -215,6 +237,12 @@ struct sg_list {
   __u8 mode;            // sg_mode
   __u8 is_key_list;
   __u16 deny_response;  // SG_NONE16: none
+  __u32 reserved;
+};
+
+// SHA-256 of a key: the policy need not hold the keys themselves.
+struct sg_key_digest {
+  __u8 sha256[32];
 };
 
 // Peers of this rule (bit `list` of a source's mask) speak for the client named in a header.
@@ -249,11 +277,12 @@ struct sg_pool {
 // backend gets the next generation, so that a flow pinned to its predecessor can tell.
 struct sg_backend {
   __u64 id;
-  struct sg_text name;
+  struct sg_text name;  // "pool/backend"
+  __u64 gone_revision;  // SG_BACKEND_GONE: the first image without it; the longest gone is reused first
   __u8 ip[16];
-  __u16 pool;
+  __u16 pool;        // SG_NONE16: its pool is gone too
   __u16 weight;
-  __u16 generation;
+  __u16 generation;  // 0: the slot was never used
   __u8 state;  // sg_backend_state
   __u8 reserved;
 };
@@ -276,7 +305,7 @@ struct sg_pattern {
 };
 
 // One serialized Hyperscan database: the patterns of all sets that a service (or route) names for
-// one field; the id that a match reports is an index into [pattern_first, + pattern_count).
+// one field; the id that a match reports counts from pattern_first.
 struct sg_database {
   __u64 bytes_first;  // into database_bytes
   __u64 bytes_count;
@@ -299,18 +328,46 @@ struct sg_penalty {
 
 SG_INLINE __u32 sg_vip_home(const __u8* ip, __u16 port_be, __u8 protocol) {
   // Unkeyed on purpose: the table holds what the operator wrote, and a stranger's address can only
-  // be compared against it. Multiplicative mixing spreads neighbouring VIPs.
-  __u64 h = sg_load_u64(ip) ^ (sg_load_u64(ip + 8) * 0x9e3779b97f4a7c15ull);
-  h ^= ((__u64)port_be << 8 | protocol) * 0xc2b2ae3d27d4eb4full;
+  // be compared against it. The last octets of an address lie in the top bits of the loaded word, and
+  // a product carries bits upwards only: so the high half is folded down before each multiplication.
+  __u64 h = sg_load_u64(ip) * 0x9e3779b97f4a7c15ull ^ sg_load_u64(ip + 8);
+  h ^= h >> 32;
+  h ^= ((__u64)port_be << 8 | protocol) << 40;
+  h *= 0xc2b2ae3d27d4eb4full;
+  h ^= h >> 32;
   h *= 0x9e3779b97f4a7c15ull;
   return (__u32)(h >> 32);
 }
 
+SG_INLINE int sg_vip_matches(const struct sg_vip* vip, const __u8* ip, __u16 port_be,
+                             __u8 protocol) {
+  return vip->port_be == port_be && vip->protocol == protocol &&
+         sg_load_u64(vip->ip) == sg_load_u64(ip) && sg_load_u64(vip->ip + 8) == sg_load_u64(ip + 8);
+}
+
+// The entry for address (16 bytes, IPv4-mapped), port and protocol, or null. vip_count is a power of
+// two. For a table in memory; over a BPF array map the same loop looks each entry up.
+SG_INLINE const struct sg_vip* sg_vip_find(const struct sg_vip* vips, __u32 vip_count,
+                                           const __u8* ip, __u16 port_be, __u8 protocol) {
+  __u32 home = sg_vip_home(ip, port_be, protocol);
+  for (__u32 probe = 0; probe < SG_VIP_PROBES_MAX; probe++) {
+    const struct sg_vip* vip = &vips[(home + probe) & (vip_count - 1)];
+    if (!vip->used) return 0;
+    if (sg_vip_matches(vip, ip, port_be, protocol)) return vip;
+  }
+  return 0;
+}
+
 #ifdef __cplusplus
 static_assert(sizeof(sg_section) == 40 && sizeof(sg_manifest) == 40);
-static_assert(sizeof(sg_vip) == 24);
-static_assert(sizeof(sg_service) % 8 == 0 && sizeof(sg_limit) % 8 == 0 && sizeof(sg_route) % 8 == 0 &&
-                  sizeof(sg_response) % 8 == 0 && sizeof(sg_pool) % 8 == 0 &&
-                  sizeof(sg_backend) % 8 == 0,
-              "records stand in arrays in a BPF map: eight-byte multiples");
+static_assert(sizeof(sg_vip) == 24 && sizeof(sg_limit_run) == 8 && sizeof(sg_text) == 8);
+static_assert(sizeof(sg_service) == 104 && sizeof(sg_limit) == 112 && sizeof(sg_route) == 56 &&
+                  sizeof(sg_response) == 72 && sizeof(sg_list) == 64 && sizeof(sg_pool) == 72 &&
+                  sizeof(sg_backend) == 48 && sizeof(sg_client_rule) == 16 &&
+                  sizeof(sg_signature_set) == 32 && sizeof(sg_database) == 32 &&
+                  sizeof(sg_penalty) == 40,
+              "records stand in arrays in a BPF map: eight-byte multiples, no padding that is not a "
+              "named field (the image's checksum covers every byte)");
+static_assert(sizeof(sg_route_header) == 12 && sizeof(sg_pattern) == 12 &&
+              sizeof(sg_key_digest) == 32);
 #endif
