@@ -6,6 +6,7 @@
 
 #include "config/limits.h"
 #include "dataplane/commands.h"
+#include "dataplane/live/run.h"
 #include "dataplane/replay/replay.h"
 
 namespace {
@@ -24,6 +25,15 @@ void add_replay(CLI::App& app, surgegate::ReplayOptions& options) {
       "Example:\n  surgegate replay --policy config/examples/replay.yaml \\\n"
       "    --in tests/captures/mixed.pcapng --out out.pcap --verdicts verdicts.jsonl\n\n"
       "Exit status: 0 done, 1 packets were not conserved, 2 bad input or it could not be done.");
+}
+
+void add_run(CLI::App& app, surgegate::RunOptions& options) {
+  CLI::App* run = app.add_subcommand("run", "Stand at a live interface (one worker, AF_PACKET)");
+  run->add_option("--policy", options.policy_path, "The policy to judge by")->required();
+  run->add_option("--interface", options.interface, "The interface to stand at")->required();
+  run->add_flag("--json", options.json, "Print the account at the end as JSON");
+  run->footer("Runs until SIGTERM or SIGINT. Switch off the peers' offloads on virtual links:\n"
+              "  ethtool -K DEVICE tx off tso off gso off gro off");
 }
 
 void add_check(CLI::App& app, surgegate::CheckOptions& options) {
@@ -47,9 +57,11 @@ int main(int argc, char** argv) {
   app.name("surgegate");
   app.require_subcommand(1);
   surgegate::ReplayOptions replay;
+  surgegate::RunOptions run;
   surgegate::CheckOptions check;
   surgegate::ExplainRulesOptions explain;
   add_replay(app, replay);
+  add_run(app, run);
   add_check(app, check);
   add_explain_rules(app, explain);
   try {
@@ -61,6 +73,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   if (app.got_subcommand("replay")) return surgegate::replay(replay);
+  if (app.got_subcommand("run")) return surgegate::run(run);
   if (app.got_subcommand("check")) return surgegate::check(check);
   return surgegate::explain_rules(explain);
 }

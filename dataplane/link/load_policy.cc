@@ -17,7 +17,7 @@ namespace {
 void print(const policy::Policy& policy, const std::vector<policy::Finding>& findings) {
   for (const policy::Finding& finding : findings)
     if (finding.severity != policy::Severity::note)
-      fmt::print(stderr, "{}\n", policy::to_text(policy, finding));
+      fmt::print(stderr, "{}\n", policy::to_text(finding, policy.files));
 }
 
 }  // namespace

@@ -49,9 +49,7 @@ std::string flow_name(const sg_packet& packet) {
 }
 
 std::string backend_name(const ImageView& image, uint16_t slot) {
-  const sg_backend& backend = image.backends()[slot];
-  return fmt::format("{}/{}", image.text(image.pools()[backend.pool].name),
-                     image.text(backend.name));
+  return std::string(image.text(image.backends()[slot].name));
 }
 
 std::string service_name(const ImageView& image, uint32_t index) {

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/live/run.h"
+
+#include <fmt/format.h>
+#include <net/if.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <ctime>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "dataplane/link/load_policy.h"
+#include "dataplane/link/neighbours.h"
+#include "dataplane/nic/eal.h"
+#include "dataplane/nic/ethdev_port.h"
+#include "dataplane/path/decide.h"
+#include "dataplane/worker.h"
+
+namespace surgegate {
+namespace {
+
+constexpr size_t flows_max = 1u << 18;
+constexpr size_t bucket_sets = 1u << 17;  // 1 M cells
+constexpr uint32_t frames = 8192;
+constexpr uint32_t frame_bytes_max = 2048;
+constexpr uint32_t idle_polls_max = 1000;  // then the core is given away for a moment
+constexpr timespec idle_pause = {0, 50'000};
+constexpr timespec mirror_period = {0, 200'000'000};
+
+std::atomic<bool> stopping = false;
+
+void stop(int) { stopping.store(true, std::memory_order_relaxed); }
+
+int fail(const std::string& why) {
+  fmt::print(stderr, "surgegate run: {}\n", why);
+  return 2;
+}
+
+Instant read_clock() {
+  timespec monotonic, real;
+  clock_gettime(CLOCK_MONOTONIC, &monotonic);
+  clock_gettime(CLOCK_REALTIME_COARSE, &real);
+  return {static_cast<uint64_t>(monotonic.tv_sec) * 1'000'000'000 +
+              static_cast<uint64_t>(monotonic.tv_nsec),
+          static_cast<uint64_t>(real.tv_sec)};
+}
+
+void work(Worker& worker) {
+  uint32_t idle_polls = 0;
+  while (!stopping.load(std::memory_order_relaxed)) {
+    idle_polls = worker.poll(read_clock()) > 0 ? 0 : idle_polls + 1;
+    if (idle_polls > idle_polls_max) nanosleep(&idle_pause, nullptr);
+  }
+}
+
+// The supervisor: keeps link addresses current while the worker works.
+void supervise(const std::string& interface, const ImageView& image, NextHops& next_hops) {
+  uint32_t known = UINT32_MAX;
+  while (!stopping.load(std::memory_order_relaxed)) {
+    NeighbourCount count = mirror_neighbours(interface, image, next_hops);
+    if (count.known != known)
+      fmt::print(stderr, "surgegate run: {} of {} backends have a link address on {}\n", count.known,
+                 count.wanted, interface);
+    known = count.known;
+    nanosleep(&mirror_period, nullptr);
+  }
+}
+
+void print_account(const Counters& counters, const ImageView& image, bool json) {
+  nlohmann::ordered_json out;
+  out["packets"] = counters.packets_in;
+  out["reasons"] = nlohmann::ordered_json::array();
+  for (size_t service = 0; service <= SG_SERVICES_MAX; service++) {
+    for (const Rule& rule : rules()) {
+      uint64_t count = counters.by_service[service][rule.reason];
+      if (count == 0) continue;
+      std::string name = "-";
+      if (service < image.services().size()) name = image.text(image.services()[service].name);
+      if (!json)
+        fmt::print("{:<16} {:<10} {:<24} {:>9}\n", name, name_of(rule.verdict), rule.name, count);
+      out["reasons"].push_back({{"service", name},
+                                {"verdict", name_of(rule.verdict)},
+                                {"reason", rule.name},
+                                {"packets", count}});
+    }
+  }
+  if (json) fmt::print("{}\n", out.dump(2));
+}
+
+}  // namespace
+
+int run(const RunOptions& options) {
+  if (if_nametoindex(options.interface.c_str()) == 0)
+    return fail("there is no interface `" + options.interface + "` here (see `ip link`)");
+  if (geteuid() != 0) return fail("raw packets need root (or CAP_NET_RAW and CAP_NET_ADMIN)");
+  auto policy = load_policy(options.policy_path, nullptr);
+  if (policy == nullptr) return 2;
+  EalOptions eal;
+  eal.virtual_devices.push_back("net_af_packet0,iface=" + options.interface);
+  std::string fault = start_eal(eal);
+  if (!fault.empty()) return fail(fault);
+  auto pool = FramePool::make(frames, frame_bytes_max);
+  if (!pool) return fail(pool.error());
+  auto port = EthdevPort::start(0, *pool);
+  if (!port) return fail(options.interface + ": " + port.error());
+
+  std::vector<sg_flow> flows(flows_max);
+  std::vector<sg_bucket_set> buckets(bucket_sets);
+  std::array<uint8_t, SG_SHARDS> shard_owner{};
+  NextHops next_hops;
+  Tables tables{{}, flows, buckets, shard_owner, &next_hops, {}};
+  if (getrandom(&tables.secret, sizeof(tables.secret), 0) != sizeof(tables.secret))
+    return fail("the kernel gave no random bytes");
+  Worker worker(0, tables, **port, nullptr, nullptr);
+  if (!worker.adopt(*policy)) return fail("no memory for the signatures' scratch space");
+
+  std::signal(SIGTERM, stop);
+  std::signal(SIGINT, stop);
+  fmt::print(stderr, "surgegate run: on {} with {}\n", options.interface, options.policy_path);
+  std::thread thread(work, std::ref(worker));
+  supervise(options.interface, policy->image(), next_hops);
+  thread.join();
+  print_account(worker.counters(), policy->image(), options.json);
+  return 0;
+}
+
+}  // namespace surgegate
