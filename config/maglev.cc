@@ -49,7 +49,8 @@ std::vector<uint32_t> turns(std::span<const MaglevClaim> claims, std::span<const
   for (uint32_t i = 0; i < claims.size(); i++) {
     uint64_t weight = claims[i].weight;
     for (uint64_t k = 1; k <= quota[i]; k++) {
-      uint64_t round = (k * weight_max - weight_max / 2 + weight - 1) / weight;
+      // ceil((k - 1/2) * weight_max / weight): the same for any multiple of the weights.
+      uint64_t round = ((2 * k - 1) * weight_max + 2 * weight - 1) / (2 * weight);
       round_max = std::max(round_max, round);
       all.push_back({round, i});
     }
