@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A buffer whose last byte is the last before a page that nobody may touch: a read or write one
+// byte too far ends the process. In front of it stand bytes that must not change.
+#pragma once
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <new>
+
+namespace surgegate::testing {
+
+class GuardedBuffer {
+ public:
+  explicit GuardedBuffer(size_t bytes) : size_(bytes) {
+    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    const size_t pages = (size_ + front_bytes + page - 1) / page;
+    mapped_ = (pages + 1) * page;
+    void* at = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) throw std::bad_alloc();
+    base_ = static_cast<uint8_t*>(at);
+    uint8_t* guard = base_ + pages * page;
+    mprotect(guard, page, PROT_NONE);
+    begin_ = guard - size_;
+    std::memset(begin_ - front_bytes, front_mark, front_bytes);
+  }
+  ~GuardedBuffer() { munmap(base_, mapped_); }
+  GuardedBuffer(const GuardedBuffer&) = delete;
+  GuardedBuffer& operator=(const GuardedBuffer&) = delete;
+
+  uint8_t* begin() const { return begin_; }
+  uint8_t* end() const { return begin_ + size_; }
+  size_t size() const { return size_; }
+
+  bool front_is_intact() const {
+    for (size_t i = 1; i <= front_bytes; i++)
+      if (*(begin_ - i) != front_mark) return false;
+    return true;
+  }
+
+ private:
+  static constexpr size_t front_bytes = 64;
+  static constexpr uint8_t front_mark = 0xa5;
+
+  size_t size_;
+  size_t mapped_ = 0;
+  uint8_t* base_ = nullptr;
+  uint8_t* begin_ = nullptr;
+};
+
+}  // namespace surgegate::testing
