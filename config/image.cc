@@ -183,6 +183,15 @@ tl::expected<ImageBytes, std::string> assemble_image(const ImageSections& sectio
   return bytes;
 }
 
+ImageSections copy_sections(const ImageView& image) {
+  ImageSections sections;
+#define SG_SECTION_COPY(name, tag, record, required) \
+  sections.name.assign(image.name().begin(), image.name().end());
+  SG_SECTIONS(SG_SECTION_COPY)
+#undef SG_SECTION_COPY
+  return sections;
+}
+
 void reseal_image(std::span<std::byte> bytes) {
   if (bytes.size() < sizeof(sg_manifest)) return;
   sg_manifest manifest = read_manifest(bytes);

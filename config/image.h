@@ -70,6 +70,11 @@ struct ImageSections {
 tl::expected<ImageBytes, std::string> assemble_image(const ImageSections& sections,
                                                      uint64_t revision);
 
+// The sections of an image, to be assembled again with some of them replaced. A section that others
+// point into goes with those: ImageView::open tells.
+class ImageView;
+ImageSections copy_sections(const ImageView& image);
+
 // Computes every checksum of an image anew, in place; for tests that change its bytes. Requires a
 // manifest and section table that lie within the bytes, and leaves anything else alone.
 void reseal_image(std::span<std::byte> bytes);
