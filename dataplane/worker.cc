@@ -35,7 +35,7 @@ void Worker::journey() {
   if (burst_->count == 0) return;
   classify(burst_->all(), *policy_);
   judge();
-  Balancer(*policy_, *tables_.next_hops, tables_.tunnel_source, counters_.balance)
+  Balancer(*policy_, tables_.next_hops, tables_.tunnel_source, counters_.balance)
       .balance(burst_->all());
   transmit();
   account();

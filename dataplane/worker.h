@@ -12,16 +12,22 @@
 #include "dataplane/path/police.h"
 #include "dataplane/table/flows.h"
 #include "dataplane/table/next_hops.h"
+#include "dataplane/table/state.h"
 
 namespace surgegate {
 
-// What all workers share. Owned by whoever starts them, and outlives them.
+// What all workers share. The arena and the next hops outlive it, and it outlives the workers.
 struct Tables {
+  Tables(const Arena& arena, const NextHops& hops, const TunnelSource& source)
+      : secret(arena.secret()), flows(arena.records<sg_flow>(Region::flows)),
+        buckets(arena.records<sg_bucket_set>(Region::buckets)), shard_owner(shard_owners(arena)),
+        next_hops(hops), tunnel_source(source) {}
+
   sg_secret secret;
   std::span<sg_flow> flows;
   std::span<sg_bucket_set> buckets;
   std::span<const uint8_t, SG_SHARDS> shard_owner;  // worker of each shard
-  const NextHops* next_hops;
+  const NextHops& next_hops;
   TunnelSource tunnel_source;
 };
 

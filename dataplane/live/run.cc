@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <net/if.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -17,6 +16,7 @@
 #include "dataplane/nic/eal.h"
 #include "dataplane/nic/ethdev_port.h"
 #include "dataplane/path/decide.h"
+#include "dataplane/table/scrubber.h"
 #include "dataplane/worker.h"
 
 namespace surgegate {
@@ -56,8 +56,9 @@ void work(Worker& worker) {
   }
 }
 
-// The supervisor: keeps link addresses current while the worker works.
-void supervise(const std::string& interface, const ImageView& image, NextHops& next_hops) {
+// The supervisor: keeps link addresses current and buckets scrubbed while the worker works.
+void supervise(const std::string& interface, const ImageView& image, NextHops& next_hops,
+               Scrubber& scrubber) {
   uint32_t known = UINT32_MAX;
   while (!stopping.load(std::memory_order_relaxed)) {
     NeighbourCount count = mirror_neighbours(interface, image, next_hops);
@@ -65,6 +66,7 @@ void supervise(const std::string& interface, const ImageView& image, NextHops& n
       fmt::print(stderr, "surgegate run: {} of {} backends have a link address on {}\n", count.known,
                  count.wanted, interface);
     known = count.known;
+    scrubber.step(read_clock().monotonic_ns);
     nanosleep(&mirror_period, nullptr);
   }
 }
@@ -107,13 +109,14 @@ int run(const RunOptions& options) {
   auto port = EthdevPort::start(0, *pool);
   if (!port) return fail(options.interface + ": " + port.error());
 
-  std::vector<sg_flow> flows(flows_max);
-  std::vector<sg_bucket_set> buckets(bucket_sets);
-  std::array<uint8_t, SG_SHARDS> shard_owner{};
+  ArenaOptions arena_options;
+  arena_options.layout = state_layout(flows_max, bucket_sets);
+  arena_options.now_ns = read_clock().monotonic_ns;
+  auto arena = Arena::open(arena_options);
+  if (!arena) return fail(arena.error());
+  deal_shards(*arena, 1);
   NextHops next_hops;
-  Tables tables{{}, flows, buckets, shard_owner, &next_hops, {}};
-  if (getrandom(&tables.secret, sizeof(tables.secret), 0) != sizeof(tables.secret))
-    return fail("the kernel gave no random bytes");
+  Tables tables(*arena, next_hops, {});
   Worker worker(0, tables, **port, nullptr, nullptr);
   if (!worker.adopt(*policy)) return fail("no memory for the signatures' scratch space");
 
@@ -121,7 +124,8 @@ int run(const RunOptions& options) {
   std::signal(SIGINT, stop);
   fmt::print(stderr, "surgegate run: on {} with {}\n", options.interface, options.policy_path);
   std::thread thread(work, std::ref(worker));
-  supervise(options.interface, policy->image(), next_hops);
+  Scrubber scrubber(BucketTable(tables.buckets), arena->header());
+  supervise(options.interface, policy->image(), next_hops, scrubber);
   thread.join();
   print_account(worker.counters(), policy->image(), options.json);
   return 0;

@@ -55,18 +55,15 @@ constexpr TunnelSource replay_tunnel_source = {{192, 0, 0, 8}, {0x01, 0, 0, 0, 0
 // All workers on one thread, in capture order.
 class Stage {
  public:
-  Stage(const PolicyInForce& policy, uint32_t workers, FramePool pool, CaptureWriter& out,
-        Observer& observer, FateBook& fates)
-      : pool_(std::move(pool)), rings_(workers, ring_frames), flows_(flows_max),
-        buckets_(bucket_sets) {
+  Stage(const PolicyInForce& policy, uint32_t workers, FramePool pool, Arena arena,
+        CaptureWriter& out, Observer& observer, FateBook& fates)
+      : pool_(std::move(pool)), rings_(workers, ring_frames), arena_(std::move(arena)),
+        tables_(arena_, next_hops_, replay_tunnel_source) {
     invent_neighbours(policy.image(), next_hops_);
-    for (size_t shard = 0; shard < shard_owner_.size(); shard++)
-      shard_owner_[shard] = static_cast<uint8_t>(shard % workers);
-    tables_.emplace(Tables{replay_secret, flows_, buckets_, shard_owner_, &next_hops_,
-                           replay_tunnel_source});
+    deal_shards(arena_, workers);
     for (uint32_t i = 0; i < workers; i++) {
       ports_.push_back(std::make_unique<ReplayPort>(pool_, &out, fates));
-      workers_.push_back(std::make_unique<Worker>(i, *tables_, *ports_[i],
+      workers_.push_back(std::make_unique<Worker>(i, tables_, *ports_[i],
                                                   workers > 1 ? &rings_ : nullptr, &observer));
     }
   }
@@ -111,10 +108,8 @@ class Stage {
   FramePool pool_;
   MbufRings rings_;
   NextHops next_hops_;
-  std::vector<sg_flow> flows_;
-  std::vector<sg_bucket_set> buckets_;
-  std::array<uint8_t, SG_SHARDS> shard_owner_{};
-  std::optional<Tables> tables_;
+  Arena arena_;
+  Tables tables_;
   std::vector<std::unique_ptr<ReplayPort>> ports_;
   std::vector<std::unique_ptr<Worker>> workers_;
 };
@@ -228,12 +223,18 @@ int replay(const ReplayOptions& options) {
   if (!fault.empty()) return fail(fault);
   auto pool = FramePool::make(frames_per_worker * options.workers, frame_bytes_max);
   if (!pool) return fail(pool.error());
+  ArenaOptions arena_options;
+  arena_options.layout = state_layout(flows_max, bucket_sets);
+  arena_options.secret = replay_secret;
+  auto arena = Arena::open(arena_options);
+  if (!arena) return fail(arena.error());
   FateBook fates;
   Tally tally(fates);
   std::optional<VerdictLog> log;
   if (files->verdicts) log.emplace(policy->image(), *files->verdicts, fates);
   Observers observers(tally, log ? &*log : nullptr);
-  Stage stage(*policy, options.workers, std::move(*pool), files->out, observers, fates);
+  Stage stage(*policy, options.workers, std::move(*pool), std::move(*arena),
+              files->out, observers, fates);
   if (!stage.adopt(*policy)) return fail("no memory for the signatures' scratch space");
   fault = Replay(files->in, stage, tally, fates).play();
   if (!fault.empty()) return fail(fault);
