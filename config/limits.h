@@ -73,6 +73,27 @@
 #define SG_LIST_PREFIXES_MAX (1u << 22)
 #define SG_LIST_MASKS_MAX 65536  // distinct sets of lists that an address can be in: 16-bit indices
 
+// --- Policy text -------------------------------------------------------------------------------
+// What the parser reads of one policy, all files together where nothing else is said. One that goes
+// beyond is refused at the line that does.
+#define SG_POLICY_YAML_BYTES_MAX (16u << 20)   // of one YAML file
+#define SG_POLICY_DATA_BYTES_MAX (64u << 20)   // of one list file: a million lines of 64 bytes
+#define SG_POLICY_LINE_BYTES_MAX 8192          // of one line of a data file: a long pattern
+#define SG_POLICY_FILES_MAX 1024               // the policy, what it includes, its data files
+#define SG_POLICY_GLOB_STARS_MAX 8             // in one pattern: matching takes exponential time in them
+#define SG_POLICY_DEPTH_MAX 32                 // of nesting; the language itself needs eight
+#define SG_POLICY_NODES_MAX 2000000u           // YAML values, each alias counted as what it stands for
+#define SG_POLICY_CIDRS_MAX 1000000u
+#define SG_POLICY_KEYS_MAX 1000000u            // digests in lists of keys
+#define SG_POLICY_PATTERNS_MAX 20000u          // in all signature sets: twice what crawler lists hold
+#define SG_POLICY_NAME_BYTES_MAX 64            // of a limit, pool, list ...
+#define SG_POLICY_TEXT_BYTES_MAX 1024          // of a path, header value or reason
+#define SG_POLICY_FINDINGS_MAX 1000            // kept, of each severity
+#define SG_POLICY_FILE_FINDINGS_MAX 100        // kept of one data file, of each severity
+#define SG_POLICY_WEIGHT_MAX 65534u            // of a backend
+#define SG_POLICY_RATE_PER_S_MAX 1000000000ull // of a limit: a unit each nanosecond
+#define SG_POLICY_BAN_NS_MAX (365ull * 86400 * 1000000000)
+
 #ifdef __cplusplus
 static_assert(SG_BUCKET_HORIZON_NS_MAX + SG_BUCKET_STALE_NS_MAX + 2 * SG_BUCKET_SKEW_NS_MAX <
                   (1ull << SG_TAT_BITS),
@@ -83,4 +104,5 @@ static_assert(SG_SCRUB_PERIOD_NS < SG_BUCKET_STALE_NS_MAX, "a cell is scrubbed b
 static_assert(SG_RESPONSE_BYTES_MAX <= 1280 - 40 - 20 - 12, "an answer is one segment everywhere");
 static_assert(SG_LIST_PREFIXES_MAX * 8ull * 64 / 3 * 10 / 6 < SG_IMAGE_BYTES_MAX,
               "the widest IPv6 list (8 entries a prefix, 3 in 64 bytes, 60 % full) fits an image");
+static_assert(SG_POLICY_CIDRS_MAX <= SG_LIST_PREFIXES_MAX, "what is parsed can be compiled");
 #endif

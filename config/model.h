@@ -32,6 +32,7 @@ using Name = Placed<std::string>;
 // one address has one form wherever it is compared, hashed or looked up.
 struct Address {
   std::array<uint8_t, 16> bytes{};
+  static Address of_ipv4(const std::array<uint8_t, 4>& octets);
   bool is_ipv4() const;
   friend bool operator==(const Address&, const Address&) = default;
 };
@@ -47,7 +48,13 @@ struct Cidr {
 struct AddressPort {
   Address address;
   uint16_t port = 0;  // host byte order
+  friend bool operator==(const AddressPort&, const AddressPort&) = default;
 };
+
+// As the policy writes them: "192.0.2.1", "!192.0.2.0/24", "[2001:db8::1]:80".
+std::string to_text(const Address& address);
+std::string to_text(const Cidr& cidr);
+std::string to_text(const AddressPort& at);
 
 // An exact rational: units per per_ns nanoseconds ("100/s", "5/min", "2k/s", "1/h").
 struct Rate {
@@ -65,7 +72,7 @@ enum class Class { critical, normal, background };
 
 struct Defaults {
   Mode mode = Mode::enforce;
-  Scope scope = Scope::host;
+  Placed<Scope> scope;
 };
 
 // Who "client" is when a request arrives from these peers: the address in a header they set.
@@ -167,7 +174,9 @@ struct Capacity {
   Placed<Rate> rate;
   std::optional<uint64_t> burst_units;
   Scope scope = Scope::host;
+  Place scope_place{};
   std::optional<Name> over;
+  std::optional<Place> shed_place;
   std::vector<ShedBy> shed_by;
   uint64_t hold_ns = 0;
 };

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The warnings by line; the table of what is enforced is in enforced.h.
+#include "config/enforced.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <string>
+
+#include "config/check_parts.h"
+
+namespace surgegate::policy {
+namespace {
+
+struct State {
+  bool is_enforced;
+  std::string_view until_then;
+};
+
+constexpr std::array states = {
+#define SG_FEATURE(name, enforced, until_then) State{enforced, until_then},
+    SG_POLICY_FEATURES(SG_FEATURE)
+#undef SG_FEATURE
+};
+
+void tell(Checked& checked, Feature feature, const Place& place, std::string_view written) {
+  if (is_enforced(feature)) return;
+  checked.report.warn(place, fmt::format("`{}` is understood and kept, but this version does not "
+                                         "enforce it yet: {}",
+                                         written, until_then(feature)));
+}
+
+// A header that may name a chain of proxies; others name one address.
+bool is_chain(std::string_view header) {
+  return header == "x-forwarded-for" || header == "forwarded";
+}
+
+void tell_limits(Checked& checked) {
+  for (const Limit& limit : checked.policy.limits) {
+    if (limit.scope.value == Scope::cluster)
+      tell(checked, Feature::scope_cluster, limit.scope.place, "scope: cluster");
+    if (limit.known) tell(checked, Feature::known_keys, limit.known->place, "known");
+    if (limit.over.value.kind == OverKind::cookie)
+      tell(checked, Feature::over_cookie, limit.over.place, "over: cookie");
+  }
+}
+
+void tell_lists(Checked& checked) {
+  for (const List& list : checked.policy.lists) {
+    if (list.ceiling) tell(checked, Feature::ceiling, list.ceiling->place, "ceiling");
+    if (list.deny_response)
+      tell(checked, Feature::deny_response, list.deny_response->place,
+           fmt::format("deny: {}", list.deny_response->value));
+  }
+  for (const ClientRule& rule : checked.policy.clients)
+    if (is_chain(rule.identity_header.value))
+      tell(checked, Feature::identity_chain, rule.identity_header.place,
+           fmt::format("identity: header:{}", rule.identity_header.value));
+}
+
+void tell_signatures(Checked& checked) {
+  for (const SignatureSet& set : checked.policy.signatures) {
+    if (set.field.value != SignatureField::user_agent)
+      tell(checked, Feature::signature_fields, set.field.place, "field");
+    if (set.then.value == SignatureThen::ban)
+      tell(checked, Feature::signature_ban, set.then.place, "then: {ban: ..}");
+  }
+  for (const Penalty& penalty : checked.policy.penalties)
+    tell(checked, Feature::penalties, penalty.name.place, penalty.name.value);
+}
+
+void tell_capacity(Checked& checked, const Placed<Capacity>& capacity) {
+  tell(checked, Feature::capacity, capacity.place, "capacity");
+  if (capacity.value.scope == Scope::cluster)
+    tell(checked, Feature::scope_cluster, capacity.value.scope_place, "scope: cluster");
+  if (capacity.value.shed_place) tell(checked, Feature::shed, *capacity.value.shed_place, "shed");
+}
+
+void tell_services(Checked& checked) {
+  for (const Service& service : checked.policy.services) {
+    if (service.protocol.value == Protocol::tls)
+      tell(checked, Feature::protocol_tls, service.protocol.place, "protocol: tls");
+    if (service.capacity) tell_capacity(checked, *service.capacity);
+    for (const Route& route : service.routes)
+      if (route.upgrade_tunnel)
+        tell(checked, Feature::upgrade, *route.upgrade_tunnel, "upgrade: tunnel");
+  }
+}
+
+void tell_pools(Checked& checked) {
+  for (const Pool& pool : checked.policy.pools) {
+    if (pool.forward.value == Forward::gue)
+      tell(checked, Feature::forward_gue, pool.forward.place, "forward: gue");
+    if (pool.challenge.value != Challenge::none)
+      tell(checked, Feature::challenge, pool.challenge.place,
+           pool.challenge.value == Challenge::accept ? "challenge: accept" : "challenge: resync");
+    if (pool.health) tell(checked, Feature::health, pool.health->place, "health");
+  }
+}
+
+}  // namespace
+
+bool is_enforced(Feature feature) {
+  return states[static_cast<size_t>(feature)].is_enforced;
+}
+
+std::string_view until_then(Feature feature) {
+  return states[static_cast<size_t>(feature)].until_then;
+}
+
+void check_enforced(Checked& checked) {
+  tell_lists(checked);
+  tell_limits(checked);
+  tell_signatures(checked);
+  tell_services(checked);
+  tell_pools(checked);
+}
+
+}  // namespace surgegate::policy

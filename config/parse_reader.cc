@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "config/parse_reader.h"
+
+#include <fmt/format.h>
+
+#include <unordered_map>
+
+#include "config/words.h"
+
+namespace surgegate::policy {
+
+void Reader::fault(const Place& place, Misread misread) {
+  report_.fault(place, std::move(misread.what), std::move(misread.expected),
+                std::move(misread.nearest));
+}
+
+void Reader::mismatch(const Node& node, std::string_view wanted) {
+  report_.fault(node.place, fmt::format("{} is not what belongs here", describe(node)),
+                std::string(wanted));
+}
+
+bool Reader::is_map(const Node& node, std::string_view wanted) {
+  if (node.kind == Node::Kind::map) return true;
+  mismatch(node, wanted);
+  return false;
+}
+
+bool Reader::is_list(const Node& node, std::string_view wanted) {
+  if (node.kind == Node::Kind::list) return true;
+  mismatch(node, wanted);
+  return false;
+}
+
+std::optional<uint64_t> Reader::integer(const Node& node, uint64_t min, uint64_t max) {
+  if (node.kind != Node::Kind::scalar) {
+    mismatch(node, fmt::format("a number from {} to {}", min, max));
+    return std::nullopt;
+  }
+  auto value = parse_integer(node.text, min, max);
+  if (value) return *value;
+  fault(node.place, value.error());
+  return std::nullopt;
+}
+
+std::optional<std::string> Reader::text(const Node& node, std::string_view wanted) {
+  if (node.kind != Node::Kind::scalar) {
+    mismatch(node, wanted);
+    return std::nullopt;
+  }
+  if (node.text.size() <= SG_POLICY_TEXT_BYTES_MAX) return node.text;
+  report_.fault(node.place, fmt::format("a text of {} bytes", node.text.size()),
+                fmt::format("at most {} bytes", SG_POLICY_TEXT_BYTES_MAX));
+  return std::nullopt;
+}
+
+std::optional<Name> Reader::name(const Node& node) {
+  auto value = scalar(node, parse_name);
+  if (!value) return std::nullopt;
+  return Name{std::move(*value), node.place};
+}
+
+std::vector<Name> Reader::names(const Node& node, std::string_view wanted) {
+  std::vector<Name> names;
+  if (!is_list(node, wanted)) return names;
+  for (const Node* item : node.items) {
+    auto name = this->name(*item);
+    if (!name) continue;
+    const bool is_repeated = std::any_of(
+        names.begin(), names.end(), [&](const Name& other) { return other.value == name->value; });
+    if (is_repeated)
+      report_.fault(name->place, fmt::format("{} stands in this list already", quote(name->value)));
+    else
+      names.push_back(std::move(*name));
+  }
+  return names;
+}
+
+std::optional<Name> Reader::response(const Node& node) {
+  const bool is_number = node.kind == Node::Kind::scalar && !node.text.empty() &&
+                         node.text[0] >= '0' && node.text[0] <= '9';
+  if (!is_number) return name(node);
+  if (!scalar(node, parse_status)) return std::nullopt;
+  return Name{node.text, node.place};
+}
+
+void Reader::not_a_word(const Node& node, std::string_view title,
+                        std::span<const std::string_view> words) {
+  if (node.kind != Node::Kind::scalar) return mismatch(node, one_of(words));
+  report_.fault(node.place, fmt::format("{} is not {}", quote(node.text), title), one_of(words),
+                nearest_word(node.text, words));
+}
+
+std::vector<const Node*> Reader::values_by_key(const Node& node, std::string_view title,
+                                               std::span<const KeyShape> keys) {
+  std::vector<const Node*> values(keys.size(), nullptr);
+  std::vector<std::string_view> words;
+  std::unordered_map<std::string_view, size_t> index;
+  for (const KeyShape& key : keys) {
+    index[key.name] = words.size();
+    words.push_back(key.name);
+  }
+  const std::string wanted = fmt::format("{}: a map with {}", title, fmt::join(words, ", "));
+  if (!is_map(node, wanted)) return values;
+  for (const Entry& entry : node.entries) {
+    if (auto known = index.find(entry.key); known != index.end())
+      values[known->second] = entry.value;
+    else
+      report_.fault(entry.place, fmt::format("unknown key {} in {}", quote(entry.key), title),
+                    one_of(words), nearest_word(entry.key, words));
+  }
+  for (size_t i = 0; i < keys.size(); i++)
+    if (keys[i].is_required && !values[i])
+      report_.fault(node.place, fmt::format("{} lacks its key `{}`", title, keys[i].name));
+  return values;
+}
+
+bool Reader::declared_name(const Entry& entry, Name& out) {
+  auto name = parse_name(entry.key);
+  out.place = entry.place;
+  if (name) {
+    out.value = std::move(*name);
+    return true;
+  }
+  has_all_names = false;
+  fault(entry.place, name.error());
+  return false;
+}
+
+void Reader::claim(std::string_view kind, const Name& name) {
+  auto [first, is_new] = claimed_.try_emplace(fmt::format("{} {}", kind, name.value), name.place);
+  if (is_new) return;
+  report_.fault(
+      name.place,
+      fmt::format("{} {} is written twice: the first is in {}, line {}", kind, quote(name.value),
+                  policy_.files[first->second.file], first->second.line),
+      "a name of its own");
+}
+
+std::optional<uint32_t> Reader::add_file(const std::string& path, const Place& place) {
+  const auto index = static_cast<uint32_t>(policy_.files.size());
+  auto [known, is_new] = file_indices_.try_emplace(path, index);
+  if (!is_new) return known->second;
+  if (index >= SG_POLICY_FILES_MAX) {
+    report_.fault(place, fmt::format("the policy names more than {} files", SG_POLICY_FILES_MAX));
+    file_indices_.erase(known);
+    return std::nullopt;
+  }
+  policy_.files.push_back(path);
+  return index;
+}
+
+std::optional<Reader::File> Reader::file(const Node& node, size_t bytes_max) {
+  auto name = text(node, "the name of a file");
+  if (!name) return std::nullopt;
+  if (name->empty()) {
+    mismatch(node, "the name of a file, relative to the policy's folder");
+    return std::nullopt;
+  }
+  File file;
+  file.path = path_beside(path_, *name);
+  auto content = files_.read(file.path, bytes_max);
+  if (!content) {
+    report_.fault(node.place,
+                  fmt::format("{} cannot be read: {}", quote(file.path), content.error()));
+    return std::nullopt;
+  }
+  auto index = add_file(file.path, node.place);
+  if (!index) return std::nullopt;
+  file.index = *index;
+  file.content = std::move(*content);
+  return file;
+}
+
+}  // namespace surgegate::policy
