@@ -110,15 +110,25 @@ struct sg_lookup_walk {
 
 #define SG_LOOKUP4_AT_ROOT 0xffu
 
-// The number of the first `count` - 1 places of last_of (count a power of two, constant) that are
-// below key; branch-free, since which run an address falls into cannot be predicted.
-SG_INLINE __u32 sg_lookup4_rank(const __u16* last_of, __u32 count, __u32 key) {
-  __u32 rank = 0;
-  for (__u32 step = count / 2; step != 0; step /= 2) {
-    // Both are below 2^16: the difference is negative, and its top bit set, where last_of < key.
-    rank += (((__u32)last_of[rank + step - 1] - key) >> 31) * step;
-  }
+// 1 where last < key, else 0: both are below 2^16, so the difference is negative, and its top bit
+// set, just then. Branch-free, since which run an address falls into cannot be predicted.
+SG_INLINE __u32 sg_lookup4_is_past(__u16 last, __u32 key) {
+  return ((__u32)last - key) >> 31;
+}
+
+// How many of 15 ascending places are below key, by binary search.
+SG_INLINE __u32 sg_lookup4_rank_of_16(const __u16* last_of, __u32 key) {
+  __u32 rank = sg_lookup4_is_past(last_of[7], key) * 8;
+  rank += sg_lookup4_is_past(last_of[rank + 3], key) * 4;
+  rank += sg_lookup4_is_past(last_of[rank + 1], key) * 2;
+  rank += sg_lookup4_is_past(last_of[rank], key);
   return rank;
+}
+
+// Likewise of 31.
+SG_INLINE __u32 sg_lookup4_rank_of_32(const __u16* last_of, __u32 key) {
+  const __u32 half = sg_lookup4_is_past(last_of[15], key) * 16;
+  return half + sg_lookup4_rank_of_16(last_of + half, key);
 }
 
 // Reads line number walk->at. Returns 1 when walk->value is the answer, else walk->at is the next.
@@ -133,12 +143,11 @@ SG_INLINE int sg_lookup4_step(struct sg_lookup_walk* walk, const struct sg_looku
   }
   const __u32 key = ip & 0xffff;
   if (walk->levels > 1) {
-    walk->at += line->index.child_offset +
-                sg_lookup4_rank(line->index.last_of, SG_LOOKUP4_INDEX_CHILDREN, key);
+    walk->at += line->index.child_offset + sg_lookup4_rank_of_32(line->index.last_of, key);
     walk->levels--;
     return 0;
   }
-  walk->value = line->leaf.value[sg_lookup4_rank(line->leaf.last_of, SG_LOOKUP4_LEAF_RUNS, key)];
+  walk->value = line->leaf.value[sg_lookup4_rank_of_16(line->leaf.last_of, key)];
   return 1;
 }
 
@@ -162,14 +171,17 @@ SG_INLINE __u64 sg_lookup6_cut_lo(__u64 lo, __u32 length_bits) {
   return length_bits <= 64 ? 0 : lo & (~0ull << (128 - length_bits));
 }
 
-SG_INLINE __u32 sg_lookup6_middle(const struct sg_lookup_walk* walk) {
-  return ((__u32)walk->low + walk->high) / 2;
+// Which of the lengths [low, high), not empty, is probed next: of two middles the shorter, because
+// an address in no list goes to the shorter half every time, and there are more of those.
+SG_INLINE __u32 sg_lookup6_middle(__u32 low, __u32 high) {
+  return (low + high - 1) / 2;
 }
 
 // Aims the walk at the middle of the lengths left. Returns 1 when none is.
 SG_INLINE int sg_lookup6_aim(struct sg_lookup_walk* walk, const struct sg_lookup_header* header) {
   if (walk->low >= walk->high) return 1;
-  const __u32 length_bits = header->length[sg_lookup6_middle(walk) % SG_LOOKUP6_LENGTHS_MAX];
+  const __u32 length_bits =
+      header->length[sg_lookup6_middle(walk->low, walk->high) % SG_LOOKUP6_LENGTHS_MAX];
   walk->key_hi = sg_lookup6_cut_hi(walk->hi, length_bits);
   walk->key_lo = sg_lookup6_cut_lo(walk->lo, length_bits);
   walk->at = sg_lookup6_bucket(header->seed[0], header->bucket_count, walk->key_hi, walk->key_lo,
@@ -181,7 +193,7 @@ SG_INLINE int sg_lookup6_aim(struct sg_lookup_walk* walk, const struct sg_lookup
 // Reads bucket number walk->at; otherwise as sg_lookup4_step.
 SG_INLINE int sg_lookup6_step(struct sg_lookup_walk* walk, const struct sg_lookup_header* header,
                               const struct sg_lookup_bucket* bucket) {
-  const __u32 middle = sg_lookup6_middle(walk);
+  const __u32 middle = sg_lookup6_middle(walk->low, walk->high);
   const __u32 length_bits = header->length[middle % SG_LOOKUP6_LENGTHS_MAX];
   for (__u32 i = 0; i < SG_LOOKUP6_BUCKET_ENTRIES; i++) {
     if (bucket->hi[i] != walk->key_hi || bucket->lo[i] != walk->key_lo ||

@@ -44,7 +44,7 @@ void add_entries(const Ruling& ruling, uint16_t value, const sg_lookup_header& h
   uint32_t low = 0;
   uint32_t high = header.length_count;
   for (;;) {
-    const uint32_t middle = (low + high) / 2;
+    const uint32_t middle = sg_lookup6_middle(low, high);
     const uint8_t bits = header.length[middle];
     if (bits == ruling.length_bits) break;
     if (bits > ruling.length_bits) {
