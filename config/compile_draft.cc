@@ -68,6 +68,7 @@ uint8_t Draft::header(const std::string& name, const policy::Place& place) {
   if (auto known = headers_.find(name); known != headers_.end()) return known->second;
   const size_t index = sections.key_headers.size();
   if (index >= SG_KEY_HEADERS_MAX) {
+    headers_[name] = 0;  // told once
     fault(place, fmt::format("header {} is one too many: a policy may ask for {} header names in "
                              "keys, routes, client rules and signatures together",
                              name, SG_KEY_HEADERS_MAX));
