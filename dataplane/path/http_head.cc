@@ -108,7 +108,7 @@ class Reader {
   }
 
   bool target_form_known() const {
-    return head_.target[0] == '/' || (head_.target[0] == '*' && head_.method == "OPTIONS");
+    return head_.target[0] == '/' || (head_.target == "*" && head_.method == "OPTIONS");
   }
 
   // RFC 9112 section 5: no space before the colon, no line folding.
@@ -134,8 +134,7 @@ class Reader {
       case 4:
         return !equals_caseless(name, "host") || set_host(value);
       case 10:
-        if (equals_caseless(name, "user-agent") && head_.user_agent.empty()) head_.user_agent = value;
-        return true;
+        return !equals_caseless(name, "user-agent") || set_user_agent(value);
       case 14:
         return !equals_caseless(name, "content-length") || set_content_length(value);
       case 17:
@@ -149,6 +148,14 @@ class Reader {
     if (has_host_) return false;  // RFC 9112 section 3.2: more than one is an error
     has_host_ = true;
     head_.host = value;
+    return true;
+  }
+
+  // Two of them, and the one that is scanned need not be the one that the backend believes.
+  bool set_user_agent(std::string_view value) {
+    if (has_user_agent_) return false;
+    has_user_agent_ = true;
+    head_.user_agent = value;
     return true;
   }
 
@@ -181,6 +188,7 @@ class Reader {
   uint32_t fields_ = 0;
   bool has_host_ = false;
   bool has_length_ = false;
+  bool has_user_agent_ = false;
 };
 
 }  // namespace
