@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/table/flows.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "config/flow_hash.h"
+
+namespace surgegate {
+namespace {
+
+constexpr uint32_t now = 1000;
+constexpr uint64_t second_ticks = 1'000'000'000 / SG_FLOW_TICK_NS;
+
+class Flows : public ::testing::Test {
+ protected:
+  // Five flows of one set differ in the bits that neither shard nor set is made of.
+  static uint64_t hash(uint64_t shard, uint64_t of_set, uint64_t rest = 0) {
+    return shard << 56 | rest << 20 | of_set;
+  }
+
+  std::vector<sg_flow> memory_ = std::vector<sg_flow>(FlowTable::entries_for(4096));
+  FlowTable table_{memory_};
+};
+
+TEST_F(Flows, WhatWasInsertedIsFound) {
+  sg_flow* flow = table_.insert(hash(3, 1), now);
+  ASSERT_NE(flow, nullptr);
+  EXPECT_EQ(flow->state, SG_FLOW_OPENING);
+  EXPECT_EQ(flow->backend_slot, 0xffff);
+  EXPECT_EQ(table_.find(hash(3, 1), now), flow);
+  EXPECT_EQ(table_.find(hash(3, 2), now), nullptr);
+  EXPECT_EQ(table_.find(hash(4, 1), now), nullptr);
+}
+
+// A worker must never touch the flows of another's shard.
+TEST_F(Flows, AFlowStandsInItsShardsPartOfTheTable) {
+  const size_t per_shard = memory_.size() / SG_SHARDS;
+  for (uint64_t shard = 0; shard < SG_SHARDS; shard++) {
+    sg_flow* flow = table_.insert(hash(shard, shard * 7919, shard), now);
+    ASSERT_NE(flow, nullptr);
+    EXPECT_EQ(static_cast<size_t>(flow - memory_.data()) / per_shard, shard);
+  }
+}
+
+TEST_F(Flows, ASetTakesFourAndNeverGivesUpALiveOne) {
+  for (uint64_t i = 0; i < SG_FLOW_SET_ENTRIES; i++)
+    ASSERT_NE(table_.insert(hash(0, 5, i), now), nullptr);
+  EXPECT_EQ(table_.insert(hash(0, 5, 99), now), nullptr);
+  for (uint64_t i = 0; i < SG_FLOW_SET_ENTRIES; i++)
+    EXPECT_NE(table_.find(hash(0, 5, i), now), nullptr);
+  EXPECT_NE(table_.insert(hash(0, 6, 99), now), nullptr) << "another set has room";
+}
+
+TEST_F(Flows, AnExpiredFlowGivesUpItsPlace) {
+  for (uint64_t i = 0; i < SG_FLOW_SET_ENTRIES; i++) table_.insert(hash(0, 5, i), now);
+  table_.find(hash(0, 5, 2), now)->state = SG_FLOW_ESTABLISHED;
+  const auto later = static_cast<uint32_t>(now + 11 * second_ticks);  // SYNs live for ten seconds
+  EXPECT_EQ(table_.find(hash(0, 5, 0), later), nullptr);
+  EXPECT_NE(table_.find(hash(0, 5, 2), later), nullptr);
+  for (uint64_t i = 10; i < 13; i++) EXPECT_NE(table_.insert(hash(0, 5, i), later), nullptr);
+  EXPECT_EQ(table_.insert(hash(0, 5, 13), later), nullptr);
+  EXPECT_NE(table_.find(hash(0, 5, 2), later), nullptr);
+}
+
+TEST_F(Flows, EachStateHasItsLifetime) {
+  struct Lifetime {
+    uint8_t state;
+    uint64_t seconds;
+  };
+  for (Lifetime l : {Lifetime{SG_FLOW_OPENING, 10},
+                     {SG_FLOW_ESTABLISHED, 900},
+                     {SG_FLOW_CLOSING, 30},
+                     {SG_FLOW_REFUSED, 60}}) {
+    sg_flow flow{};
+    flow.hash = 1;
+    flow.state = l.state;
+    flow.seen_ticks = now;
+    const auto last = static_cast<uint32_t>(now + l.seconds * 1'000'000'000 / SG_FLOW_TICK_NS);
+    EXPECT_FALSE(FlowTable::expired(flow, last)) << int{l.state};
+    EXPECT_TRUE(FlowTable::expired(flow, last + 2)) << int{l.state};
+  }
+}
+
+// Two entries of one hash would be two truths about one connection.
+TEST_F(Flows, AFlowThatExpiredAndComesBackTakesItsOwnEntry) {
+  for (uint64_t i = 0; i < 3; i++) table_.insert(hash(0, 5, i), now);
+  sg_flow* own = table_.find(hash(0, 5, 2), now);
+  const auto later = static_cast<uint32_t>(now + 11 * second_ticks);
+  EXPECT_EQ(table_.insert(hash(0, 5, 2), later), own);
+  int entries = 0;
+  for (const sg_flow& flow : memory_) entries += flow.hash == hash(0, 5, 2);
+  EXPECT_EQ(entries, 1);
+}
+
+TEST_F(Flows, AgesHoldAcrossTheWrapOfTheirClock) {
+  const uint32_t before = 0xffffff00u;
+  sg_flow* flow = table_.insert(hash(1, 1), before);
+  flow->state = SG_FLOW_ESTABLISHED;
+  EXPECT_EQ(table_.find(hash(1, 1), before + 0x200), flow);  // wrapped
+  EXPECT_EQ(table_.find(hash(1, 1), before + 1'000'000), nullptr);
+}
+
+// An arena that was kept may hold anything.
+TEST_F(Flows, AnUnknownStateIsNobodys) {
+  sg_flow* flow = table_.insert(hash(1, 1), now);
+  flow->state = 77;
+  EXPECT_EQ(table_.find(hash(1, 1), now), nullptr);
+  EXPECT_EQ(table_.insert(hash(1, 1), now), flow);
+}
+
+TEST_F(Flows, ARemovedFlowIsGoneAndItsPlaceFree) {
+  sg_flow* flow = table_.insert(hash(1, 1), now);
+  FlowTable::remove(*flow);
+  EXPECT_EQ(table_.find(hash(1, 1), now), nullptr);
+  EXPECT_EQ(table_.insert(hash(1, 1), now), flow);
+}
+
+TEST(FlowTable, EntriesAreAPowerOfTwoAndOneSetAShardAtLeast) {
+  EXPECT_EQ(FlowTable::entries_for(1), size_t{SG_SHARDS * SG_FLOW_SET_ENTRIES});
+  EXPECT_EQ(FlowTable::entries_for(1025), 2048u);
+  EXPECT_EQ(FlowTable::entries_for(4096), 4096u);
+}
+
+}  // namespace
+}  // namespace surgegate

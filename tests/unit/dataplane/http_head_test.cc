@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/path/http_head.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "tests/support/buffer.h"
+
+namespace surgegate {
+namespace {
+
+using testing::GuardedBuffer;
+
+HeaderNames key_names() {
+  std::array<std::string_view, SG_KEY_HEADERS_MAX> names{};
+  names[0] = "x-api-key";
+  names[1] = "cf-connecting-ip";
+  names[2] = "x-tenant-1";  // as long as user-agent
+  return HeaderNames(names);
+}
+
+const HeaderNames names = key_names();
+
+// The text stands at the end of readable memory, as the head's views do after it.
+class Read {
+ public:
+  explicit Read(std::string_view text) : buffer_(text.size()) {
+    std::memcpy(buffer_.begin(), text.data(), text.size());
+    status = read_http_head({reinterpret_cast<char*>(buffer_.begin()), text.size()}, names, head);
+  }
+
+  HeadStatus status;
+  HttpHead head;
+
+ private:
+  GuardedBuffer buffer_;
+};
+
+HeadStatus status_of(std::string_view text) {
+  return Read(text).status;
+}
+
+const std::string line = "GET /a/b?c=d HTTP/1.1\r\n";
+const std::string host = "Host: shop.example\r\n";
+
+std::string with_fields(const std::string& fields) {
+  return line + host + fields + "\r\n";
+}
+
+TEST(HttpHead, AllPartsOfARequestAreFound) {
+  const std::string text =
+      "POST /a/b?c=d?e HTTP/1.1\r\nHost:shop.example:8080\r\nuser-AGENT: curl/8 \t\r\n"
+      "X-Api-Key:   k1\r\nContent-Length: 12\r\n\r\n";
+  Read read(text + "hello world!GET");
+  ASSERT_EQ(read.status, HeadStatus::complete);
+  EXPECT_EQ(read.head.method, "POST");
+  EXPECT_EQ(read.head.target, "/a/b?c=d?e");
+  EXPECT_EQ(read.head.path, "/a/b");
+  EXPECT_EQ(read.head.host, "shop.example:8080");
+  EXPECT_EQ(read.head.user_agent, "curl/8");
+  EXPECT_EQ(read.head.keys[0], "k1");
+  EXPECT_EQ(read.head.keys[1].data(), nullptr);
+  EXPECT_EQ(read.head.content_length, 12u);
+  EXPECT_EQ(read.head.length_bytes, text.size()) << "the body is not of the head";
+  EXPECT_FALSE(read.head.chunked);
+  EXPECT_FALSE(read.head.http_1_0);
+}
+
+// What is cut must wait for the rest: called malformed, an honest client in small segments would be
+// refused; called complete, it would be judged by half of its request.
+TEST(HttpHead, AHeadCutAtAnyByteIsIncomplete) {
+  for (const std::string& text :
+       {with_fields("User-Agent: a\r\nX-Api-Key: k\r\nContent-Length: 5\r\nAccept:\r\n"),
+        with_fields("Transfer-Encoding: chunked\r\n"), std::string("OPTIONS * HTTP/1.0\r\n\r\n")}) {
+    ASSERT_EQ(status_of(text), HeadStatus::complete);
+    for (size_t length = 0; length < text.size(); length++)
+      EXPECT_EQ(status_of(text.substr(0, length)), HeadStatus::incomplete)
+          << text.substr(0, length);
+  }
+}
+
+TEST(HttpHead, AKeyHeaderThatIsEmptyIsThereAndOneThatIsMissingIsNot) {
+  Read read(with_fields("X-Api-Key:\r\n"));
+  ASSERT_EQ(read.status, HeadStatus::complete);
+  EXPECT_NE(read.head.keys[0].data(), nullptr);
+  EXPECT_EQ(read.head.keys[0], "");
+  EXPECT_EQ(read.head.keys[2].data(), nullptr);
+}
+
+TEST(HttpHead, NamesOfOneLengthAreToldApart) {
+  Read read(with_fields("User-Agent: ua\r\nX-Tenant-1: t\r\nX-Tenant-2: other\r\n"));
+  ASSERT_EQ(read.status, HeadStatus::complete);
+  EXPECT_EQ(read.head.user_agent, "ua");
+  EXPECT_EQ(read.head.keys[2], "t");
+}
+
+TEST(HttpHead, AHeadWithoutHostIsOfHttp10Only) {
+  EXPECT_EQ(status_of("GET / HTTP/1.0\r\n\r\n"), HeadStatus::complete);
+  EXPECT_TRUE(Read("GET / HTTP/1.0\r\n\r\n").head.http_1_0);
+  EXPECT_EQ(status_of("GET / HTTP/1.1\r\n\r\n"), HeadStatus::malformed);  // RFC 9112 section 3.2
+  EXPECT_EQ(status_of("GET / HTTP/1.1\r\nHost:\r\n\r\n"), HeadStatus::complete);
+}
+
+TEST(HttpHead, RequestLinesThatAreRefused) {
+  for (const char* text : {
+           " GET / HTTP/1.1\r\n",            // a space too many
+           "GET  / HTTP/1.1\r\n",            //
+           "GET /  HTTP/1.1\r\n",            //
+           "GET / HTTP/1.1 \r\n",            //
+           "GET\t/ HTTP/1.1\r\n",            // a tab is no space
+           "GET / HTTP/1.1\n",               // RFC 9112 section 2.2: may be read as a line end
+           "GET / HTTP/1.1\r\r\n",           //
+           "GET / HTTP/1.2\r\n",             //
+           "GET / HTTP/2.0\r\n",             //
+           "PRI * HTTP/2.0\r\n\r\nSM\r\n",   // HTTP/2 with prior knowledge
+           "GET / http/1.1\r\n",             //
+           "GET /\r\n",                      // HTTP/0.9
+           "GET / HTTP/1.1x\r\n",            //
+           "GET\xff / HTTP/1.1\r\n",         //
+           "G(T / HTTP/1.1\r\n",             //
+           "GET /\x01 HTTP/1.1\r\n",         //
+           "GET /\xc3\xa4 HTTP/1.1\r\n",     // not percent-encoded
+           "GET example.org/ HTTP/1.1\r\n",  //
+           "GET http://a/ HTTP/1.1\r\n",     // absolute form: Host would have a rival
+           "CONNECT a:443 HTTP/1.1\r\n",     //
+           "GET * HTTP/1.1\r\n",             // RFC 9112 section 3.2.4: of OPTIONS only
+           "OPTIONS *a HTTP/1.1\r\n",        // ... and alone
+           "OPTIONS */ HTTP/1.1\r\n",        //
+           "\r\nGET / HTTP/1.1\r\n",         // an empty line first
+           "\x16\x03\x01\x02\x05\x01",       // TLS
+           "AVERYLONGMETHODTHATNOBODYHASEVERREGISTERED / HTTP/1.1\r\n",
+       })
+    EXPECT_EQ(status_of(std::string(text) + "Host: a\r\n\r\n"), HeadStatus::malformed) << text;
+}
+
+TEST(HttpHead, AMethodMayBeOneThatWeDoNotKnow) {
+  EXPECT_EQ(status_of("PROPFIND / HTTP/1.1\r\nHost: a\r\n\r\n"), HeadStatus::complete);
+  EXPECT_EQ(status_of("M-SEARCH / HTTP/1.1\r\nHost: a\r\n\r\n"), HeadStatus::complete);
+}
+
+TEST(HttpHead, FieldsThatAreRefused) {
+  const std::vector<std::string> fields = {
+      "X-A : b\r\n",        // RFC 9112 section 5.1: a space before the colon
+      " X-A: b\r\n",        // folding, section 5.2
+      "X-A: b\r\n c\r\n",   //
+      "X-A: b\r\n\tc\r\n",  //
+      "X-A\r\n",            // no colon
+      ": b\r\n",            // no name
+      "X(A: b\r\n",         //
+      "X-A: b\n",           // bare LF
+      "X-A: b\rc\r\n",      // bare CR
+      std::string("X-A: \0b\r\n", 9),
+      "X-A: \x7f\r\n",
+      "X-A: \x01\r\n",
+      "Host: other\r\n",                          // two of them
+      "X-Api-Key: 1\r\nx-api-key: 2\r\n",         // which of the two would be counted?
+      "User-Agent: good\r\nUser-Agent: bad\r\n",  // which of the two would be scanned?
+  };
+  for (const std::string& field : fields)
+    EXPECT_EQ(status_of(with_fields(field)), HeadStatus::malformed) << field;
+}
+
+TEST(HttpHead, AnEmptyLineThatIsNotOne) {
+  EXPECT_EQ(status_of(line + host + "\n"), HeadStatus::malformed);
+  EXPECT_EQ(status_of(line + host + "\rX"), HeadStatus::malformed);
+}
+
+TEST(HttpHead, ValuesMayHoldTabsAndBytesBeyondAscii) {
+  EXPECT_EQ(status_of(with_fields("X-A: a\tb \xc3\xa4\xff\r\n")), HeadStatus::complete);
+}
+
+// RFC 9112 section 6: where two readers could see two lengths, the next request would begin in two
+// places.
+TEST(HttpHead, LengthsThatTwoReadersCouldReadDifferently) {
+  for (const char* fields : {
+           "Content-Length: 5\r\nContent-Length: 5\r\n",
+           "Content-Length: 5, 5\r\n",
+           "Content-Length: +5\r\n",
+           "Content-Length: -5\r\n",
+           "Content-Length: 0x5\r\n",
+           "Content-Length: 5 5\r\n",
+           "Content-Length: 5;\r\n",
+           "Content-Length:\r\n",
+           "Content-Length: 9999999999999999999\r\n",   // beyond 63 bits
+           "Content-Length: 18446744073709551621\r\n",  // 5 modulo 2^64
+           "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+           "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+           "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+           "Transfer-Encoding: gzip, chunked\r\n",
+           "Transfer-Encoding: chunked, identity\r\n",
+           "Transfer-Encoding: identity\r\n",
+           "Transfer-Encoding: xchunked\r\n",
+           "Transfer-Encoding:\r\n",
+       })
+    EXPECT_EQ(status_of(with_fields(fields)), HeadStatus::malformed) << fields;
+}
+
+TEST(HttpHead, LengthsThatAreClear) {
+  EXPECT_EQ(Read(with_fields("Content-Length: 0\r\n")).head.content_length, 0u);
+  EXPECT_EQ(Read(with_fields("content-length:\t007 \r\n")).head.content_length, 7u);
+  EXPECT_EQ(Read(with_fields("Content-Length: 999999999999999999\r\n")).head.content_length,
+            999'999'999'999'999'999u);
+  EXPECT_TRUE(Read(with_fields("Transfer-Encoding: Chunked\r\n")).head.chunked);
+}
+
+// RFC 9112 section 6.1: HTTP/1.0 does not know chunks; a proxy in between would not either.
+TEST(HttpHead, ChunksInHttp10AreRefused) {
+  EXPECT_EQ(status_of("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            HeadStatus::malformed);
+}
+
+TEST(HttpHead, AHundredFieldsAreReadAndOneMoreIsRefused) {
+  std::string fields;
+  for (int i = 0; i < SG_HTTP_FIELDS_MAX - 1; i++) fields += "a: b\r\n";
+  EXPECT_EQ(status_of(with_fields(fields)), HeadStatus::complete);
+  EXPECT_EQ(status_of(with_fields(fields + "a: b\r\n")), HeadStatus::malformed);
+}
+
+// Once malformed, no further byte may make a head of it.
+TEST(HttpHead, WhatIsMalformedStaysSoWhateverFollows) {
+  const std::string bad = "GET / HTTP/1.1\r\nHost: a\r\nX A: b";
+  EXPECT_EQ(status_of(bad), HeadStatus::malformed);
+  EXPECT_EQ(status_of(bad + "\r\n\r\n"), HeadStatus::malformed);
+  EXPECT_EQ(status_of(bad + "\r\n\r\n" + with_fields("")), HeadStatus::malformed);
+}
+
+TEST(HeaderNames, AreFoundInAnyCaseAndOnlyWhole) {
+  EXPECT_EQ(names.find("X-API-KEY"), 0u);
+  EXPECT_EQ(names.find("cf-connecting-IP"), 1u);
+  EXPECT_EQ(names.find("x-api-kez"), static_cast<uint32_t>(SG_KEY_HEADERS_MAX));
+  EXPECT_EQ(names.find("x-api-ke"), static_cast<uint32_t>(SG_KEY_HEADERS_MAX));
+  EXPECT_EQ(names.find(""), static_cast<uint32_t>(SG_KEY_HEADERS_MAX));
+  EXPECT_EQ(names.find(std::string(1000, 'x')), static_cast<uint32_t>(SG_KEY_HEADERS_MAX));
+}
+
+TEST(HeaderNames, AllSixteenAreFound) {
+  std::array<std::string, SG_KEY_HEADERS_MAX> texts;
+  std::array<std::string_view, SG_KEY_HEADERS_MAX> views;
+  for (size_t i = 0; i < texts.size(); i++) views[i] = texts[i] = "x-" + std::to_string(10 + i);
+  HeaderNames all(views);
+  for (uint32_t i = 0; i < texts.size(); i++) EXPECT_EQ(all.find(texts[i]), i);
+}
+
+}  // namespace
+}  // namespace surgegate
