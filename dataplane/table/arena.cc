@@ -106,7 +106,7 @@ void write_header(const ArenaMemory& memory, uint64_t layout_hash, const BootId&
   std::copy(boot_id.begin(), boot_id.end(), header.boot_id);
   header.secret_id = secret_id_of(secret);
   header.created_ns = now_ns;
-  header.last_scrub_ns = now_ns;
+  header.last_scrub_ns = header.scrub_started_ns = now_ns;
   __atomic_store_n(&header.magic, arena_magic, __ATOMIC_RELEASE);
 }
 
@@ -120,7 +120,8 @@ std::string clear_stale_buckets(const ArenaMemory& memory, uint64_t now_ns) {
   __u64* words = reinterpret_cast<__u64*>(buckets.data());
   for (size_t i = 0; i < buckets.size() / sizeof(__u64); i++)
     __atomic_store_n(&words[i], 0, __ATOMIC_RELAXED);
-  header.last_scrub_ns = now_ns;
+  header.last_scrub_ns = header.scrub_started_ns = now_ns;
+  header.scrub_next_cell = 0;
   constexpr uint64_t ns_per_hour = 3600ull * 1000000000;
   return fmt::format("its buckets were last scrubbed {} h ago, and {} h is the most they may be",
                      age_ns / ns_per_hour, SG_BUCKET_STALE_NS_MAX / ns_per_hour);

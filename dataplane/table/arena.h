@@ -32,10 +32,14 @@ struct ArenaHeader {
   __u8 boot_id[16];     // CLOCK_MONOTONIC means nothing after the next boot
   __u64 secret_id;      // of Region::secret, without giving it away
   __u64 created_ns;     // CLOCK_MONOTONIC, as are all
-  __u64 last_scrub_ns;  // start of the scrubber's last whole pass: no bucket is staler
   __u64 generation;     // how often the arena was opened, from 1
+  __u64 last_scrub_ns;  // start of the scrubber's last whole pass: no bucket is staler
+  // The pass that is under way. Kept here so that a process which restarts every half hour finishes
+  // a pass all the same.
+  __u64 scrub_started_ns;
+  __u64 scrub_next_cell;
 };
-static_assert(sizeof(ArenaHeader) == 64);
+static_assert(sizeof(ArenaHeader) == 80);
 
 enum class ArenaKind : uint8_t { memory, huge_file, bpf_maps };
 
