@@ -125,6 +125,24 @@ sg_signature_set set_record(Draft& draft, const policy::SignatureSet& set) {
   return record;
 }
 
+// Whether the image before carries the same patterns of the same set, in no database: then they
+// were checked when that one was made. (By another Hyperscan, perhaps: whoever scans them compiles
+// them.)
+bool were_checked_before(const Draft& draft, uint16_t set, const SetPatterns& patterns) {
+  if (!draft.previous()) return false;
+  const ImageView& image = *draft.previous();
+  const sg_signature_set& now = draft.sections.signatures[set];
+  size_t others_first = 0;
+  for (const sg_database& database : image.databases())
+    others_first = std::max<size_t>(others_first, database.pattern_first + database.pattern_count);
+  std::vector<std::string_view> texts;
+  for (const sg_pattern& pattern : image.patterns().subspan(others_first)) {
+    const sg_signature_set& old = image.signatures()[pattern.set];
+    if (old.id == now.id && old.field == now.field) texts.push_back(image.text(pattern.text));
+  }
+  return std::equal(texts.begin(), texts.end(), patterns.texts.begin(), patterns.texts.end());
+}
+
 }  // namespace
 
 void compile_signatures(Draft& draft) {
@@ -159,7 +177,8 @@ void compile_other_patterns(Draft& draft) {
     const SetPatterns patterns = patterns_of(draft, {&set, 1});
     if (patterns.texts.empty()) continue;
     const auto field = static_cast<sg_field>(draft.sections.signatures[set].field);
-    tell(draft, patterns, {&set, 1}, check_patterns(patterns.texts, field));
+    if (!were_checked_before(draft, set, patterns))
+      tell(draft, patterns, {&set, 1}, check_patterns(patterns.texts, field));
     add_patterns(draft, patterns);
   }
 }
