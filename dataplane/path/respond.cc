@@ -101,6 +101,8 @@ const char* HttpDate::at(uint64_t unix_s) {
 
 void Responder::respond(Part part) {
   for (Lane& lane : part) {
+    // Up to where the refused request begins; what is cut off was not acknowledged and comes again.
+    if (lane.reason == SG_REASON_trimmed) trim_payload(lane, lane.head_offset);
     if (lane.verdict != SG_VERDICT_answered) continue;
     if (lane.reason == SG_REASON_refused_resend)
       respond_to_resend(lane);

@@ -201,6 +201,7 @@ void Tracker::read_head(Lane& lane, uint16_t offset) {
 }
 
 void Tracker::read_chunks(Lane& lane, uint16_t offset) {
+  lane.head_offset = offset;
   ChunkPosition position{lane.flow->reader, lane.body_left_after};
   uint32_t read = follow_chunks(payload_from(lane, offset), position);
   if (position.reader == SG_READER_LOST) {
