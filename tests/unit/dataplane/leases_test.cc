@@ -114,6 +114,18 @@ TEST_F(LeasesTest, WorkersShareABucketButNotTheirLeases) {
             4 * SG_LEASE_UNITS - 2);
 }
 
+// The worst that docs/buckets.md allows for, so that nobody takes the term for a formality.
+TEST_F(LeasesTest, ALeaseGivenBackLetsAnotherWorkersOverlapTheNext) {
+  Leases other;
+  ASSERT_TRUE(charge_by(leases, key, 1, now0));
+  ASSERT_TRUE(charge_by(other, key, 1, now0));
+  ASSERT_TRUE(charge_by(leases, same_slot, 1, now0));  // gives 1,023 units of key back
+  // The bucket is full again, and the other worker's lease has only begun to expire.
+  const uint64_t later_ns = now0 + lease_ns + unit_ns;
+  EXPECT_EQ(units_until_refusal(leases, key, later_ns) + units_until_refusal(other, key, later_ns),
+            4 * SG_LEASE_UNITS + SG_LEASE_UNITS - 1);
+}
+
 TEST_F(LeasesTest, AChangedRatePricesWhatIsLeftOfALease) {
   ASSERT_TRUE(charge(key, 24, now0));
   // From 10 M/s to 5 M/s: the 100,000 ns that are left of the lease buy 500 units.
