@@ -6,7 +6,8 @@
 namespace surgegate {
 
 Compiled compile(const CompileInput& input) {
-  Draft draft(input);
+  Compiled compiled;
+  Draft draft(input, compiled.findings);
   compile_responses(draft);
   compile_lists(draft);
   compile_pools(draft);
@@ -17,15 +18,12 @@ Compiled compile(const CompileInput& input) {
   compile_vips(draft);
   compile_overrides(draft);
   remember_horizons(draft);
-  Compiled compiled;
-  if (!draft.has_fault()) {
-    auto bytes = assemble_image(draft.sections, input.revision);
-    if (bytes)
-      compiled.bytes = std::move(*bytes);
-    else
-      draft.fault({}, bytes.error());
-  }
-  compiled.findings = std::move(draft.findings);
+  if (draft.report().fault_count() > 0) return compiled;
+  auto bytes = assemble_image(draft.sections, input.revision);
+  if (bytes)
+    compiled.bytes = std::move(*bytes);
+  else
+    draft.fault({}, bytes.error());
   return compiled;
 }
 

@@ -25,19 +25,6 @@ std::optional<std::string> Identities::claim(uint64_t id, std::string_view kind,
   return owner->second;
 }
 
-void Draft::fault(const policy::Place& place, std::string what, std::string expected) {
-  has_fault_ = true;
-  findings.push_back({policy::Severity::fault, place, std::move(what), std::move(expected), {}});
-}
-
-void Draft::warn(const policy::Place& place, std::string what) {
-  findings.push_back({policy::Severity::warning, place, std::move(what), {}, {}});
-}
-
-void Draft::note(const policy::Place& place, std::string what) {
-  findings.push_back({policy::Severity::note, place, std::move(what), {}, {}});
-}
-
 void Draft::too_many(const char* what, const policy::Place& place) {
   fault(place, fmt::format("too many {}: an image holds {}", what, SG_RECORDS_MAX));
 }

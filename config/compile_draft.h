@@ -12,6 +12,7 @@
 
 #include "config/compile.h"
 #include "config/compile_rules.h"
+#include "config/findings.h"
 
 namespace surgegate {
 
@@ -27,17 +28,19 @@ class Identities {
 
 class Draft {
  public:
-  explicit Draft(const CompileInput& input) : input_(input) {}
+  // findings: where everything that is found goes; outlives the draft.
+  Draft(const CompileInput& input, std::vector<policy::Finding>& findings)
+      : input_(input), report_(findings) {}
 
   const policy::Policy& policy() const { return input_.policy; }
   const ImageView* previous() const { return input_.previous; }
   uint64_t revision() const { return input_.revision; }
   uint64_t lookup_seed() const { return input_.lookup_seed; }
 
-  void fault(const policy::Place& place, std::string what, std::string expected = {});
-  void warn(const policy::Place& place, std::string what);
-  void note(const policy::Place& place, std::string what);
-  bool has_fault() const { return has_fault_; }
+  policy::Report& report() { return report_; }
+  void fault(const policy::Place& place, std::string what, std::string expected = {}) {
+    report_.fault(place, std::move(what), std::move(expected));
+  }
 
   // Interned: the same text stands in the strings section once.
   sg_text text(std::string_view text);
@@ -62,7 +65,6 @@ class Draft {
   }
 
   ImageSections sections;
-  std::vector<policy::Finding> findings;
 
   // Names to indices, each filled by the part that owns the section.
   std::map<std::string, uint16_t, std::less<>> responses;
@@ -76,12 +78,12 @@ class Draft {
  private:
   void too_many(const char* what, const policy::Place& place);
 
-  const CompileInput& input_;
+  CompileInput input_;
+  policy::Report report_;
   Identities identities_;
   std::unordered_map<std::string, sg_text> texts_;
   std::map<std::string, uint8_t, std::less<>> headers_;
   std::map<uint16_t, uint16_t> built_in_responses_;  // by status
-  bool has_fault_ = false;
 };
 
 // The parts, in the order in which they need each other.

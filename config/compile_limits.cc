@@ -135,10 +135,11 @@ void check_missing_chain(Draft& draft, uint16_t index, const policy::Name& limit
 void note_rounding(Draft& draft, const policy::Limit& limit, const CompiledRule& rule) {
   const double shortfall = shortfall_of(limit.rate.value, rule);
   if (shortfall < shortfall_worth_a_note) return;
-  draft.note(limit.rate.place,
-             fmt::format("limit {} admits {:.3f} % less than its rate: its interval is whole "
-                         "nanoseconds, {} of them",
-                         limit.name.value, shortfall * 100, rule.rule.interval_ns));
+  draft.report().note(
+      limit.rate.place,
+      fmt::format("limit {} admits {:.3f} % less than its rate: its interval is whole "
+                  "nanoseconds, {} of them",
+                  limit.name.value, shortfall * 100, rule.rule.interval_ns));
 }
 
 }  // namespace

@@ -78,23 +78,13 @@ void add_keys(Draft& draft, const policy::List& list) {
   draft.sections.lists.back().keys_count = static_cast<__u32>(digests.size());
 }
 
-std::string cidr_text(const policy::Cidr& cidr) {
-  const auto& b = cidr.address.bytes;
-  if (cidr.address.is_ipv4() && cidr.length >= 96)
-    return fmt::format("{}.{}.{}.{}/{}", b[12], b[13], b[14], b[15], cidr.length - 96);
-  std::string text;
-  for (size_t i = 0; i < 16; i += 2)
-    text += fmt::format("{}{:x}", i ? ":" : "", b[i] << 8 | b[i + 1]);
-  return fmt::format("{}/{}", text, cidr.length);
-}
-
 void tell(Draft& draft, const LookupFault& fault, std::span<const ListPrefixes> inputs,
           std::span<const policy::Name> names) {
   if (fault.input == fault_of_all) return draft.fault({}, fmt::format("lists: {}", fault.what));
   const policy::Name& name = names[fault.input];
   const auto cidrs = inputs[fault.input].cidrs;
   const std::string where =
-      fault.cidr < cidrs.size() ? fmt::format(", {}", cidr_text(cidrs[fault.cidr])) : "";
+      fault.cidr < cidrs.size() ? fmt::format(", {}", policy::to_text(cidrs[fault.cidr])) : "";
   draft.fault(name.place, fmt::format("list {}{}: {}", name.value, where, fault.what));
 }
 

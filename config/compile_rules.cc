@@ -31,8 +31,7 @@ tl::expected<CompiledRule, std::string> compile_rule(const policy::Rate& rate,
     return tl::unexpected(fmt::format("a rate above {} units each nanosecond", SG_LEASE_UNITS));
   if (interval_ns > SG_BUCKET_HORIZON_NS_MAX)
     return tl::unexpected<std::string>("a rate below one unit in 24 hours");
-  const uint64_t charges =
-      burst_units / compiled.units_per_charge + (burst_units % compiled.units_per_charge != 0);
+  const uint64_t charges = std::max<uint64_t>(1, burst_units / compiled.units_per_charge);
   const Wide horizon_ns = interval_ns * charges;
   if (horizon_ns > SG_BUCKET_HORIZON_NS_MAX)
     return tl::unexpected(fmt::format(

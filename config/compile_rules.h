@@ -18,10 +18,10 @@ struct CompiledRule {
 };
 
 // interval_ns = units_per_charge * per_ns / units, rounded up, so that a limit never admits more
-// than its rate; horizon_ns = interval * burst in charges (whole leases, rounded up, so that a
-// burst is never nothing). Rates above SG_LEASE_RATE_PER_S are charged SG_LEASE_UNITS at a time.
-// The error says what does not fit: a rate or burst of 0, a rate beyond one lease per nanosecond, a
-// rate below one unit or a burst beyond what comes back in SG_BUCKET_HORIZON_NS_MAX.
+// than its rate; horizon_ns = interval * burst in charges (whole leases, rounded down, but at least
+// one). Rates above SG_LEASE_RATE_PER_S are charged SG_LEASE_UNITS at a time. The error says what
+// does not fit: a rate or burst of 0, a rate beyond one lease per nanosecond, a rate below one unit
+// or a burst beyond what comes back in SG_BUCKET_HORIZON_NS_MAX.
 tl::expected<CompiledRule, std::string> compile_rule(const policy::Rate& rate,
                                                      uint64_t burst_units);
 

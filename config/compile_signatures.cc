@@ -44,8 +44,8 @@ void tell(Draft& draft, const SetPatterns& patterns, std::span<const uint16_t> s
       continue;
     }
     draft.fault(patterns.places[fault.pattern],
-                fmt::format("pattern `{}` is refused by Hyperscan: {}",
-                            patterns.texts[fault.pattern], fault.what));
+                fmt::format("pattern {} is refused by Hyperscan: {}",
+                            policy::quote(patterns.texts[fault.pattern]), fault.what));
   }
 }
 
@@ -144,6 +144,18 @@ bool were_checked_before(const Draft& draft, uint16_t set, const SetPatterns& pa
 }
 
 }  // namespace
+
+std::vector<policy::Finding> check_signatures(const policy::Policy& policy) {
+  std::vector<policy::Finding> findings;
+  Draft draft({policy}, findings);
+  for (uint16_t set = 0; set < std::min<size_t>(policy.signatures.size(), SG_RECORDS_MAX); set++) {
+    const SetPatterns patterns = patterns_of(draft, {&set, 1});
+    if (patterns.texts.empty()) continue;
+    const auto field = static_cast<sg_field>(policy.signatures[set].field.value);
+    tell(draft, patterns, {&set, 1}, check_patterns(patterns.texts, field));
+  }
+  return findings;
+}
 
 void compile_signatures(Draft& draft) {
   const auto& sets = draft.policy().signatures;

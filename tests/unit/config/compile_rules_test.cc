@@ -42,7 +42,7 @@ TEST(CompileRules, FastRatesAreChargedInLeases) {
   const CompiledRule rule = rule_of({10'000'000, second_ns}, 3000);
   EXPECT_EQ(rule.units_per_charge, 1024u);
   EXPECT_EQ(rule.rule.interval_ns, 102'400u);
-  EXPECT_EQ(rule.rule.horizon_ns, 3 * 102'400u);  // 3,000 units are three leases, the last not full
+  EXPECT_EQ(rule.rule.horizon_ns, 2 * 102'400u);  // 3,000 units hold two whole leases
   EXPECT_EQ(rule_of({10'000'000, second_ns}, 1).rule.horizon_ns, 102'400u);
 }
 

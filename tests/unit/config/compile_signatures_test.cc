@@ -84,6 +84,16 @@ TEST(CompileSignatures, RefusedPatternsAreFaultsAtTheirPlace) {
   EXPECT_EQ(lines, (std::vector<uint32_t>{1, 41, 77}));
 }
 
+TEST(CompileSignatures, PatternsCanBeCheckedInAPolicyWithOtherFaults) {
+  policy::Policy policy = samples::full();
+  policy.services[0].pool = name("no such pool");
+  EXPECT_TRUE(check_signatures(policy).empty());
+  policy.signatures[0].patterns[1] = {"(", {0, 41, 9}};
+  const auto findings = check_signatures(policy);
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].place.line, 41u);
+}
+
 // An image whose database holds something else than its patterns say shows whether it is compiled
 // again or taken over.
 TEST(CompileSignatures, UnchangedPatternsAreNotCompiledAgain) {

@@ -239,6 +239,10 @@ TEST(Image, RefusesEveryIndexOutOfRange) {
          "header_index");
   expect(refusal_of<sg_response>(S::responses, 1, [](auto& r) { r.status = 428; }), "status");
   expect(refusal_of<sg_response>(S::responses, 3, [](auto& r) { r.body = {0, 1150}; }), "body: ");
+  expect(refusal_of<sg_response>(S::responses, 1, [](auto& r) { r.retry_min_ns = ~0ull; }),
+         "retry_min_ns");
+  expect(refusal_of<sg_response>(S::responses, 1, [](auto& r) { r.retry_jitter_ns = ~0ull; }),
+         "retry_jitter_ns");
   expect(refusal_of<sg_text>(S::key_headers, 0, [](auto& t) { t.length_bytes = 0; }), "empty");
   expect(refusal_of<sg_list>(S::lists, 0, [](auto& l) { l.is_key_list = 1; }), "is_key_list");
   expect(refusal_of<sg_list>(S::lists, 0, [](auto& l) { l.exempt_limits = 2; }), "exempt_limits");
