@@ -166,6 +166,7 @@ tl::expected<Arena, std::string> Arena::open(ArenaOptions options) {
     return Arena(std::move(*found->memory), state, std::move(reason));
   }
 
+  found->memory.reset();  // its huge pages are needed for the new one
   const auto secret =
       options.secret ? tl::expected<sg_secret, std::string>(*options.secret) : random_secret();
   if (!secret) return tl::unexpected(secret.error());
