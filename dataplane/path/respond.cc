@@ -101,8 +101,7 @@ const char* HttpDate::at(uint64_t unix_s) {
 
 void Responder::respond(Part part) {
   for (Lane& lane : part) {
-    // Up to where the refused request begins; what is cut off was not acknowledged and comes again.
-    if (lane.reason == SG_REASON_trimmed) trim_payload(lane, lane.head_offset);
+    if (lane.verdict == SG_VERDICT_forwarded) trim(lane);
     if (lane.verdict != SG_VERDICT_answered) continue;
     if (lane.reason == SG_REASON_refused_resend)
       respond_to_resend(lane);
@@ -111,6 +110,17 @@ void Responder::respond(Part part) {
     else
       refuse(lane);
   }
+}
+
+// What is cut off was not acknowledged, so that the client sends it again: what stands behind the
+// admitted requests of a segment, and data in a SYN [RFC 7413], which a backend could read before
+// anybody has judged it.
+void Responder::trim(Lane& lane) {
+  const bool early_data = (lane.packet.tcp_flags & SG_TCP_SYN) && lane.packet.payload_length > 0;
+  if (lane.reason == SG_REASON_trimmed)
+    trim_payload(lane, lane.head_offset);
+  else if (early_data)
+    trim_payload(lane, 0);
 }
 
 Responder::Answer Responder::answer_for(const Lane& lane) const {

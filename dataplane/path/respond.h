@@ -34,7 +34,8 @@ class Responder {
       : policy_(policy), port_(port), now_(now), date_(date), counters_(counters) {}
 
   // For lanes whose verdict is `answered`: rewrites lane.frame into the answer, sets lane.extra to
-  // the backend's RST where one is due, and turns the flow into a tombstone.
+  // the backend's RST where one is due, and turns the flow into a tombstone. Of lanes that are
+  // forwarded it cuts off what must not reach the backend.
   void respond(Part part);
 
  private:
@@ -44,6 +45,7 @@ class Responder {
     bool without_body;
   };
 
+  static void trim(Lane& lane);
   void refuse(Lane& lane);
   void respond_to_resend(Lane& lane);
   void respond_to_fin(Lane& lane);
