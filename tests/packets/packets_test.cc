@@ -145,7 +145,7 @@ void load(const std::string& folder, std::deque<Specification>& all) {
   for (const std::string& file : yaml_files(folder)) {
     try {
       const YAML::Node root = YAML::LoadFile(folder + "/" + file);
-      allow_keys(root, {"about", "policies", "cases"});
+      allow_keys(root, {"about", "texts", "policies", "cases"});
       all.push_back({shared, root["cases"]});
       Subject& subject = all.back().subject;
       subject.file = file.substr(0, file.size() - 5);
