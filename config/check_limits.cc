@@ -38,12 +38,11 @@ void check_rate(Report& report, const Placed<Rate>& at, const Placed<uint64_t>& 
                     burst.value),
         fmt::format("{} at most", static_cast<uint64_t>(units_max)));
   if (is_faster_than(rate, SG_LEASE_RATE_PER_S) && burst.value < SG_LEASE_UNITS)
-    report.fault(
-        burst.place,
-        fmt::format("a burst of {} at a rate above {} a second: such a bucket is charged {} "
-                    "units at a time",
-                    burst.value, SG_LEASE_RATE_PER_S, SG_LEASE_UNITS),
-        fmt::format("{} or more", SG_LEASE_UNITS));
+    report.fault(burst.place,
+                 fmt::format("a burst of {} at a rate above {}M/s: such a bucket is charged {} "
+                             "units at a time",
+                             burst.value, SG_LEASE_RATE_PER_S / 1000000, SG_LEASE_UNITS),
+                 fmt::format("{} or more", SG_LEASE_UNITS));
 }
 
 // Where a header is missing another limit counts the same request, and where that one's header is

@@ -60,6 +60,12 @@ tl::expected<std::string, std::string> read_all(int fd, size_t bytes_max) {
   }
 }
 
+// For glob(): a folder that is not there holds nothing; one that may not be read could hold
+// anything.
+int is_fatal(const char*, int error) {
+  return error != ENOENT && error != ENOTDIR;
+}
+
 }  // namespace
 
 tl::expected<std::string, std::string> DiskFiles::read(const std::string& path, size_t bytes_max) {
@@ -79,7 +85,7 @@ tl::expected<std::vector<std::string>, std::string> DiskFiles::glob(const std::s
   if (pattern.find('\0') != std::string::npos) return Unread("its name has a NUL byte");
   if (pattern.find_first_of("*?[") == std::string::npos) return std::vector{pattern};
   glob_t found{};
-  const int status = ::glob(pattern.c_str(), GLOB_NOSORT | GLOB_ERR, nullptr, &found);
+  const int status = ::glob(pattern.c_str(), GLOB_NOSORT, is_fatal, &found);
   std::vector<std::string> paths(found.gl_pathv, found.gl_pathv + found.gl_pathc);
   globfree(&found);
   if (status != 0 && status != GLOB_NOMATCH)

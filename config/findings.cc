@@ -101,6 +101,7 @@ void sort_findings(std::vector<Finding>& findings) {
 
 std::string quote(std::string_view text) {
   constexpr size_t bytes_max = 80;
+  if (text.empty()) return "an empty text";
   if (text.size() <= bytes_max) return fmt::format("`{}`", printable(text));
   size_t kept = bytes_max;
   while (kept > 0 && (static_cast<unsigned char>(text[kept]) & 0xc0) == 0x80) kept--;

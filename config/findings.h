@@ -46,7 +46,7 @@ bool has_fault(std::span<const Finding> findings);
 void sort_findings(std::vector<Finding>& findings);
 
 // `text` in backquotes as it may stand in a line on a terminal: controls and bytes that are not
-// UTF-8 as \xNN, cut after 80 bytes.
+// UTF-8 as \xNN, cut after 80 bytes; "an empty text" where there is none.
 std::string quote(std::string_view text);
 
 // "policy.yaml:12:5: fault: unknown key `rat` in a limit; expected rate; did you mean `rate`?"

@@ -5,15 +5,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "config/check.h"
 #include "config/parse_reader.h"
+#include "config/words.h"
 
 namespace surgegate::policy {
 namespace {
 
 void read_version(Reader& reader, const Node& node, Policy&) {
-  reader.integer(node, 1, 1);
+  if (node.kind != Node::Kind::scalar || node.text != "1")
+    reader.report().fault(node.place, fmt::format("version {} is not known here", describe(node)),
+                          "1");
 }
 
 constexpr Key<Defaults> defaults_keys[] = {
@@ -78,14 +82,19 @@ const Node* read_tree(Reader& reader, const std::string& path, const Place& name
   return tree.root();
 }
 
-// A section whose key nobody knows may have declared names.
+// A key that nobody knows may be a section that was meant to declare names. Where it is clearly a
+// typo for something else, the names are all there.
 void note_unknown_sections(Reader& reader, const Node& root) {
-  const auto is_known = [](const Entry& entry) {
-    return std::any_of(std::begin(policy_keys), std::end(policy_keys),
-                       [&](const Key<Policy>& key) { return key.name == entry.key; });
-  };
-  if (!std::all_of(root.entries.begin(), root.entries.end(), is_known))
-    reader.has_all_names = false;
+  constexpr std::array<std::string_view, 4> nameless = {"version", "include", "defaults",
+                                                        "overrides"};
+  std::vector<std::string_view> known;
+  for (const Key<Policy>& key : policy_keys) known.push_back(key.name);
+  for (const Entry& entry : root.entries) {
+    if (std::find(known.begin(), known.end(), entry.key) != known.end()) continue;
+    const std::string meant = nearest_word(entry.key, known);
+    if (std::find(nameless.begin(), nameless.end(), meant) == nameless.end())
+      reader.has_all_names = false;
+  }
 }
 
 std::vector<std::string> included_paths(Reader& reader, const Node& pattern) {
@@ -169,8 +178,6 @@ Language language() {
 
 Parsed parse(std::string_view path, Files& files) {
   Parsed parsed;
-  // What fails here without being told as a finding is memory: it is the caller's whole process.
-  parsed.policy.files = {};
   Reader reader(path, files, parsed.policy, parsed.findings);
   read_policy(reader);
   if (parsed.policy.files.empty()) parsed.policy.files.emplace_back(path);

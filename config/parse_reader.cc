@@ -15,7 +15,7 @@ void Reader::fault(const Place& place, Misread misread) {
 }
 
 void Reader::mismatch(const Node& node, std::string_view wanted) {
-  report_.fault(node.place, fmt::format("{} is not what belongs here", describe(node)),
+  report_.fault(node.place, fmt::format("{} does not fit here", describe(node)),
                 std::string(wanted));
 }
 

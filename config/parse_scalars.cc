@@ -55,9 +55,9 @@ std::string nearest_unit(const std::array<Unit, n>& units, std::string_view word
   std::transform(units.begin(), units.end(), words.begin(),
                  [](const Unit& unit) { return unit.word; });
   if (std::string nearest = nearest_word(word, words); !nearest.empty()) return nearest;
-  // "sec", "minutes", "hours": what begins alike.
+  // "sec", "minutes", "m" for a minute: what begins alike.
   for (std::string_view unit : words)
-    if (!unit.empty() && word.size() > unit.size() && word.starts_with(unit))
+    if (!unit.empty() && !word.empty() && (word.starts_with(unit) || unit.starts_with(word)))
       return std::string(unit);
   return {};
 }
@@ -170,19 +170,19 @@ Scalar<uint64_t> parse_count(std::string_view text) {
 }
 
 Scalar<uint64_t> parse_integer(std::string_view text, uint64_t min, uint64_t max) {
-  const auto misread = [&] {
-    return tl::unexpected(
-        Misread{fmt::format("{} is not a number from {} to {}", quote(text), min, max),
-                fmt::format("{} to {}", min, max),
-                {}});
+  const auto misread = [&](std::string_view why) {
+    return tl::unexpected(Misread{fmt::format("{} {}", quote(text), why),
+                                  fmt::format("a number from {} to {}", min, max),
+                                  {}});
   };
+  const bool has_digits_only = !text.empty() && std::all_of(text.begin(), text.end(), is_digit);
+  if (!has_digits_only) return misread("is not a whole number");
+  if (text.size() > 1 && text[0] == '0') return misread("begins with a zero");
   constexpr size_t digits_max = 18;
-  const bool has_leading_zero = text.size() > 1 && text[0] == '0';
-  if (text.empty() || text.size() > digits_max || has_leading_zero) return misread();
-  if (!std::all_of(text.begin(), text.end(), is_digit)) return misread();
+  if (text.size() > digits_max) return misread("is out of range");
   uint64_t value = 0;
   for (char c : text) value = value * 10 + static_cast<uint64_t>(c - '0');
-  if (value < min || value > max) return misread();
+  if (value < min || value > max) return misread("is out of range");
   return value;
 }
 

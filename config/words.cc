@@ -24,6 +24,12 @@ bool is_same(char a, char b) {
   return folded(a) == folded(b);
 }
 
+size_t shared_start(std::string_view a, std::string_view b) {
+  size_t length = 0;
+  while (length < std::min(a.size(), b.size()) && is_same(a[length], b[length])) length++;
+  return length;
+}
+
 }  // namespace
 
 size_t edit_distance(std::string_view a, std::string_view b, size_t distance_max) {
@@ -52,14 +58,17 @@ size_t edit_distance(std::string_view a, std::string_view b, size_t distance_max
 
 std::string nearest_word(std::string_view word, std::span<const std::string_view> candidates) {
   if (word.empty()) return {};
-  size_t best = std::clamp<size_t>(word.size() / 3, 1, 3) + 1;
+  size_t best = std::clamp<size_t>(word.size() / 3, 1, 3);
+  size_t best_shared = 0;
   std::string_view nearest;
   for (std::string_view candidate : candidates.first(std::min(candidates.size(), candidates_max))) {
-    const size_t distance = edit_distance(word, candidate, best - 1);
-    if (distance >= best || distance >= candidate.size()) continue;
+    const size_t distance = edit_distance(word, candidate, best);
+    if (distance > best || distance >= candidate.size()) continue;
+    const size_t shared = shared_start(word, candidate);
+    if (distance == best && !nearest.empty() && shared <= best_shared) continue;
     best = distance;
+    best_shared = shared;
     nearest = candidate;
-    if (best == 0) break;
   }
   return std::string(nearest);
 }

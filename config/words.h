@@ -14,8 +14,9 @@ namespace surgegate::policy {
 // distance_max + 1. Letters that differ in case only, and `-` and `_`, count as equal.
 size_t edit_distance(std::string_view a, std::string_view b, size_t distance_max);
 
-// The candidate that `word` is most likely meant to be, the first of several equally near ones;
-// empty where none is near: at most one edit in three letters, and at most three.
+// The candidate that `word` is most likely meant to be; of several equally near ones that which
+// begins most like it, then the first. Empty where none is near: at most one edit in three letters,
+// and at most three.
 std::string nearest_word(std::string_view word, std::span<const std::string_view> candidates);
 
 // "one of a, b, c"; only the first twenty of many.

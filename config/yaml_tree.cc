@@ -39,7 +39,8 @@ class TreeBuilder : public YAML::EventHandler {
                 const std::string& value) override {
     Node& node = add_node(Node::Kind::scalar, mark, anchor);
     node.text = value;
-    check_tag(node.place, tag);
+    // `!192.0.2.7`: it is told as a tag, and read on as what was meant.
+    if (check_tag(node.place, tag) && value.empty()) node.text = tag;
     is_plain_ = tag == "?";
     finish(node);
   }
@@ -108,10 +109,12 @@ class TreeBuilder : public YAML::EventHandler {
     return node;
   }
 
-  void check_tag(const Place& place, const std::string& tag) {
-    if (tag.empty() || tag == "?" || tag == "!") return;
+  // True after a fault.
+  bool check_tag(const Place& place, const std::string& tag) {
+    if (tag.empty() || tag == "?" || tag == "!") return false;
     report_.fault(place, fmt::format("{} is a YAML tag, and the policy has none", quote(tag)),
                   "quotes around a value that starts with `!`");
+    return true;
   }
 
   void open(Node& node, const std::string& tag) {
@@ -265,7 +268,8 @@ bool Tree::read(std::string_view text, uint32_t file, uint64_t& nodes_left, Repo
     const bool has_place = !error.mark.is_null();
     report.fault({file, has_place ? static_cast<uint32_t>(error.mark.line + 1) : 0,
                   has_place ? static_cast<uint32_t>(error.mark.column + 1) : 0},
-                 fmt::format("this is not YAML: {}", error.msg));
+                 fmt::format("this is not YAML: {}", error.msg),
+                 "YAML, in which a value with special characters stands in quotes");
     return false;
   }
 }
