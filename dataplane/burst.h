@@ -78,7 +78,7 @@ struct Lane {
 
   // balance, respond
   uint16_t backend_slot = SG_NONE16;
-  Frame extra;  // the RST for the backend; bytes == nullptr: none
+  Frame extra;  // the RST for the backend; bytes == nullptr: none, length == 0: nowhere to go
 };
 
 struct Burst {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/worker.h"
 
+#include <algorithm>
+
 #include "dataplane/path/classify.h"
 #include "dataplane/path/decide.h"
 #include "dataplane/path/parse.h"
@@ -125,14 +127,17 @@ void Worker::transmit() {
     } else {
       drop[drops++] = lane.frame;
     }
-    if (lane.extra.bytes != nullptr) {
-      lane_of[outs] = nullptr;
-      out[outs++] = lane.extra;
-      counters_.resets_out++;
+    if (lane.extra.bytes == nullptr) continue;
+    if (lane.extra.length == 0) {
+      drop[drops++] = lane.extra;
+      continue;
     }
+    lane_of[outs] = nullptr;
+    out[outs++] = lane.extra;
   }
   uint32_t sent = port_.transmit({out, outs});
   counters_.frames_out += sent;
+  counters_.resets_out += static_cast<uint64_t>(std::count(lane_of, lane_of + sent, nullptr));
   for (uint32_t i = sent; i < outs; i++) {
     drop[drops++] = out[i];
     if (lane_of[i] == nullptr) continue;

@@ -96,8 +96,14 @@ void Balancer::balance(std::span<Lane> lanes) {
     else if (!rewrite(lane, forwards ? lane.frame : lane.extra,
                       policy_.image().backends()[lane.backend_slot], mac))
       fault = SG_FOUND(no_headroom);
-    if (fault == 0 || !forwards) continue;  // without its RST a backend's half of a refused
-                                            // connection times out: harmless
+    if (fault == 0) continue;
+    if (!forwards) {
+      // Without its RST a backend's half of a refused connection times out: harmless. Sent as it is it
+      // would come back to us, for it still has our own link address.
+      lane.extra.length = 0;
+      counters_.resets_lost++;
+      continue;
+    }
     lane.found = fault;
     lane.round = 0;
     decide(lane);

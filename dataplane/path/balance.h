@@ -16,7 +16,8 @@ struct TunnelSource {
 };
 
 struct BalanceCounters {
-  uint64_t repinned = 0;  // flows whose backend is gone, given another one
+  uint64_t repinned = 0;     // flows whose backend is gone, given another one
+  uint64_t resets_lost = 0;  // RSTs for a backend that cannot be reached any more
 };
 
 class Balancer {

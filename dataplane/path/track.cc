@@ -106,7 +106,8 @@ void Tracker::track_syn(Lane& lane) {
     return;
   }
   flow->next_seq = lane.packet.seq + 1;
-  flow->mss_64 = static_cast<uint8_t>(std::min(lane.packet.mss / 64, 255));
+  if (lane.packet.mss > 0)  // rounded down, but never to 0, which means that none was given
+    flow->mss_64 = static_cast<uint8_t>(std::clamp(lane.packet.mss / 64, 1, 255));
   flow->reader = lane.service->protocol == SG_HTTP ? SG_READER_HEAD : SG_READER_NONE;
 }
 
