@@ -9,6 +9,7 @@
 #include "config/files.h"
 #include "config/findings.h"
 #include "config/parse.h"
+#include "config/sizes.h"
 #include "dataplane/commands.h"
 
 namespace surgegate {
@@ -22,20 +23,24 @@ size_t count(const std::vector<Finding>& findings, Severity severity) {
                                            [=](const Finding& f) { return f.severity == severity; }));
 }
 
-void print_text(const policy::Policy& policy, const std::vector<Finding>& findings) {
+void print_text(const policy::Policy& policy, const std::vector<Finding>& findings,
+                const std::vector<SizeRow>& sizes) {
   for (const Finding& finding : findings)
     fmt::print("{}\n", policy::to_text(finding, policy.files));
+  if (!sizes.empty()) fmt::print("{}", to_text(sizes));
   size_t faults = count(findings, Severity::fault);
   fmt::print("{}: {} faults, {} warnings: {}\n", policy.files.empty() ? "" : policy.files[0], faults,
              count(findings, Severity::warning), faults == 0 ? "can be used" : "cannot be used");
 }
 
-void print_json(const policy::Policy& policy, const std::vector<Finding>& findings) {
+void print_json(const policy::Policy& policy, const std::vector<Finding>& findings,
+                const std::vector<SizeRow>& sizes) {
   nlohmann::ordered_json out;
   out["ok"] = count(findings, Severity::fault) == 0;
   out["findings"] = nlohmann::ordered_json::array();
   for (const Finding& finding : findings)
     out["findings"].push_back(nlohmann::ordered_json(policy::to_json(finding, policy.files)));
+  if (!sizes.empty()) out["sizes"] = to_json(sizes);
   fmt::print("{}\n", out.dump(2));
 }
 
@@ -45,11 +50,20 @@ int check(const CheckOptions& options) {
   policy::DiskFiles files;
   policy::Parsed parsed = policy::load(options.policy_path, files);
   std::vector<Finding> findings = std::move(parsed.findings);
+  std::vector<SizeRow> sizes;
   if (count(findings, Severity::fault) == 0) {
     Compiled compiled = compile({parsed.policy});
     findings.insert(findings.end(), compiled.findings.begin(), compiled.findings.end());
+    if (options.sizes && !compiled.bytes.empty()) {
+      auto rows = sizes_of(*ImageView::open(compiled.bytes));
+      if (!rows) {
+        fmt::print(stderr, "surgegate check: {}\n", rows.error());
+        return 2;
+      }
+      sizes = std::move(*rows);
+    }
   }
-  (options.json ? print_json : print_text)(parsed.policy, findings);
+  (options.json ? print_json : print_text)(parsed.policy, findings, sizes);
   return count(findings, Severity::fault) == 0 ? 0 : 2;
 }
 
