@@ -64,7 +64,7 @@ struct sg_flow {
       __u32 receive_next; // and what we have of the client's stream
       __u32 response_id;  // low half of sg_response.id
       __u32 retry_after_s;
-      __u16 answer_bytes;  // 0: no answer was given, only silence is left
+      __u16 answer_bytes;  // of its content; 0: there was no room for any, and FIN was all
       __u16 tombstone_reserved[3];
     };
   };

@@ -64,6 +64,8 @@ struct Lane {
   uint8_t reader_after = 0;   // the flow's reader if the packet is forwarded
   uint32_t next_seq_after = 0;
   uint64_t body_left_after = 0;
+  uint16_t left_slot = SG_NONE16;  // the backend of a flow that gave its entry up (flow is null then)
+  uint16_t left_generation = 0;
   Request request;
 
   // police, inspect

@@ -115,10 +115,12 @@ void Balancer::balance(std::span<Lane> lanes) {
 uint16_t Balancer::backend_of(Lane& lane) {
   sg_flow* flow = lane.flow;
   auto backends = policy_.image().backends();
-  if (flow != nullptr && flow->backend_slot < backends.size()) {
-    const sg_backend& backend = backends[flow->backend_slot];
+  uint16_t pinned = flow != nullptr ? flow->backend_slot : lane.left_slot;
+  uint16_t generation = flow != nullptr ? flow->backend_generation : lane.left_generation;
+  if (pinned < backends.size()) {
+    const sg_backend& backend = backends[pinned];
     bool serves = backend.state == SG_BACKEND_ACTIVE || backend.state == SG_BACKEND_DRAIN;
-    if (serves && backend.generation == flow->backend_generation) return flow->backend_slot;
+    if (serves && backend.generation == generation) return pinned;
     counters_.repinned++;
   }
   uint16_t slot = pick(lane);

@@ -103,10 +103,8 @@ void Responder::respond(Part part) {
   for (Lane& lane : part) {
     if (lane.verdict == SG_VERDICT_forwarded) trim(lane);
     if (lane.verdict != SG_VERDICT_answered) continue;
-    if (lane.reason == SG_REASON_refused_resend)
-      respond_to_resend(lane);
-    else if (lane.reason == SG_REASON_refused_fin)
-      respond_to_fin(lane);
+    if (lane.reason == SG_REASON_refused_resend || lane.reason == SG_REASON_refused_fin)
+      answer_again(lane);
     else
       refuse(lane);
   }
@@ -180,7 +178,10 @@ void Responder::refuse(Lane& lane) {
   flow.answer_bytes = content;
 }
 
-void Responder::respond_to_resend(Lane& lane) {
+// The tombstone's answer to data and to FIN: the same as the first one as long as the client has not
+// read that; then an acknowledgement. A FIN gets the answer too: acknowledged alone, a client whose
+// answer was lost would have nothing left to send again, and wait for ever.
+void Responder::answer_again(Lane& lane) {
   const sg_packet packet = lane.packet;
   sg_flow& flow = *lane.flow;
   if (seq_distance(flow.receive_next, packet.seq) <= 0 &&
@@ -197,21 +198,12 @@ void Responder::respond_to_resend(Lane& lane) {
   // A reload may have changed the response's text: half of the old answer must not be followed by
   // half of another. What was read is acknowledged, the connection ends without it.
   uint32_t answer_end = flow.answer_seq + flow.answer_bytes + 1;
-  bool again = content != 0 && content == flow.answer_bytes;
+  bool again = unread && content == flow.answer_bytes;
   auto flags = static_cast<uint8_t>(again ? SG_TCP_FIN | SG_TCP_PSH | SG_TCP_ACK : SG_TCP_ACK);
   SegmentFields fields =
       to_client(packet, again ? flow.answer_seq : answer_end, flow.receive_next, flags);
   lane.frame.length =
       write_segment(lane.frame.bytes, lane.frame.bytes, lane, fields, again ? content : 0);
-}
-
-void Responder::respond_to_fin(Lane& lane) {
-  const sg_packet packet = lane.packet;
-  sg_flow& flow = *lane.flow;
-  if (packet.seq == flow.receive_next) flow.receive_next = end_seq(packet);
-  SegmentFields fields = to_client(packet, flow.answer_seq + flow.answer_bytes + 1,
-                                   flow.receive_next, SG_TCP_ACK);
-  lane.frame.length = write_segment(lane.frame.bytes, lane.frame.bytes, lane, fields, 0);
 }
 
 // RST with exactly the sequence number that the backend expects, since it has seen nothing of this

@@ -47,8 +47,7 @@ class Responder {
 
   static void trim(Lane& lane);
   void refuse(Lane& lane);
-  void respond_to_resend(Lane& lane);
-  void respond_to_fin(Lane& lane);
+  void answer_again(Lane& lane);
   Answer answer_for(const Lane& lane) const;
   uint16_t write_content(uint8_t* to, uint32_t room, const Answer& answer);
   bool make_reset(Lane& lane);

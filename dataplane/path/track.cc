@@ -247,6 +247,14 @@ void Tracker::settle(Part part) {
   }
 }
 
+// The entry may be another's before this lane is balanced: what that needs of it stays in the lane.
+void Tracker::give_up_entry(Lane& lane) {
+  lane.left_slot = lane.flow->backend_slot;
+  lane.left_generation = lane.flow->backend_generation;
+  FlowTable::remove(*lane.flow);
+  lane.flow = nullptr;
+}
+
 void Tracker::settle_forwarded(Lane& lane) {
   sg_flow& flow = *lane.flow;
   const sg_packet& packet = lane.packet;
@@ -254,7 +262,7 @@ void Tracker::settle_forwarded(Lane& lane) {
     flow.flags |= SG_FLOW_PIPELINED;
     return;
   }
-  if (lane.reason == SG_REASON_refused_rst) return FlowTable::remove(flow);
+  if (lane.reason == SG_REASON_refused_rst) return give_up_entry(lane);
   if (packet.tcp_flags & SG_TCP_SYN) return;
   if (flow.state == SG_FLOW_OPENING) {
     flow.state = SG_FLOW_ESTABLISHED;

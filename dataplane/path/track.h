@@ -37,6 +37,7 @@ class Tracker {
   void read_chunks(Lane& lane, uint16_t offset);
   bool answerable(const Lane& lane) const;
   void settle_forwarded(Lane& lane);
+  static void give_up_entry(Lane& lane);
 
   FlowTable& flows_;
   const PolicyInForce& policy_;
