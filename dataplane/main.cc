@@ -3,6 +3,11 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <exception>
 
 #include "config/limits.h"
 #include "dataplane/commands.h"
@@ -11,11 +16,20 @@
 
 namespace {
 
+struct Options {
+  surgegate::ReplayOptions replay;
+  surgegate::RunOptions run;
+  surgegate::CheckOptions check;
+  surgegate::ExplainRulesOptions explain_rules;
+};
+
 void add_replay(CLI::App& app, surgegate::ReplayOptions& options) {
   CLI::App* replay = app.add_subcommand("replay", "Take a capture file through the gate");
   replay->add_option("--policy", options.policy_path, "The policy to judge by")->required();
-  replay->add_option("--in", options.in_path, "A pcap or pcapng file of Ethernet frames")->required();
-  replay->add_option("--out", options.out_path, "Where to write what the gate sends (pcap)")->required();
+  replay->add_option("--in", options.in_path, "A pcap or pcapng file of Ethernet frames")
+      ->required();
+  replay->add_option("--out", options.out_path, "Where to write what the gate sends (pcap)")
+      ->required();
   replay->add_option("--verdicts", options.verdicts_path, "Write one JSON line for each packet");
   replay->add_flag("--json", options.json, "Print the report as JSON");
   replay->add_option("--workers", options.workers, "How many workers share the packets")
@@ -32,8 +46,9 @@ void add_run(CLI::App& app, surgegate::RunOptions& options) {
   run->add_option("--policy", options.policy_path, "The policy to judge by")->required();
   run->add_option("--interface", options.interface, "The interface to stand at")->required();
   run->add_flag("--json", options.json, "Print the account at the end as JSON");
-  run->footer("Runs until SIGTERM or SIGINT. Switch off the peers' offloads on virtual links:\n"
-              "  ethtool -K DEVICE tx off tso off gso off gro off");
+  run->footer(
+      "Runs until SIGTERM or SIGINT. Switch off the peers' offloads on virtual links:\n"
+      "  ethtool -K DEVICE tx off tso off gso off gro off");
 }
 
 void add_check(CLI::App& app, surgegate::CheckOptions& options) {
@@ -50,30 +65,60 @@ void add_explain_rules(CLI::App& app, surgegate::ExplainRulesOptions& options) {
   explain->add_flag("--markdown", options.markdown, "Print it as docs/verdicts.md has it");
 }
 
+// What is wrong with the command line, in one line. CLI11 would complain about the absence of what
+// was misspelt, and lists what it does not know backwards.
+std::string explain(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  auto chosen = app.get_subcommands();
+  if (chosen.empty()) {
+    std::string names;
+    for (const CLI::App* command : app.get_subcommands({})) names += " " + command->get_name();
+    std::string what = argc > 1 ? fmt::format("there is no command `{}`", argv[1])
+                                : std::string("a command is missing");
+    return fmt::format("surgegate: {}; there are:{} (see surgegate --help)", what, names);
+  }
+  std::string name = "surgegate " + chosen.front()->get_name();
+  auto unknown = chosen.front()->remaining();
+  if (unknown.empty()) return fmt::format("{0}: {1} (see {0} --help)", name, error.what());
+  auto option = std::find_if(unknown.begin(), unknown.end(),
+                             [](const std::string& word) { return word.starts_with("-"); });
+  return option != unknown.end()
+             ? fmt::format("{0}: there is no option `{1}` (see {0} --help)", name, *option)
+             : fmt::format("{0}: `{1}` is one word too many (see {0} --help)", name,
+                           unknown.front());
+}
+
+int dispatch(const CLI::App& app, const Options& options) {
+  if (app.got_subcommand("replay")) return surgegate::replay(options.replay);
+  if (app.got_subcommand("run")) return surgegate::run(options.run);
+  if (app.got_subcommand("check")) return surgegate::check(options.check);
+  return surgegate::explain_rules(options.explain_rules);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app{"Surgegate: a gate for traffic surges"};
   app.name("surgegate");
   app.require_subcommand(1);
-  surgegate::ReplayOptions replay;
-  surgegate::RunOptions run;
-  surgegate::CheckOptions check;
-  surgegate::ExplainRulesOptions explain;
-  add_replay(app, replay);
-  add_run(app, run);
-  add_check(app, check);
-  add_explain_rules(app, explain);
+  Options options;
+  add_replay(app, options.replay);
+  add_run(app, options.run);
+  add_check(app, options.check);
+  add_explain_rules(app, options.explain_rules);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp& help) {
     return app.exit(help);
   } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "surgegate: {} (see surgegate --help)\n", error.what());
+    fmt::print(stderr, "{}\n", explain(app, error, argc, argv));
     return 2;
   }
-  if (app.got_subcommand("replay")) return surgegate::replay(replay);
-  if (app.got_subcommand("run")) return surgegate::run(run);
-  if (app.got_subcommand("check")) return surgegate::check(check);
-  return surgegate::explain_rules(explain);
+  try {
+    int status = dispatch(app, options);
+    if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return status;
+    fmt::print(stderr, "surgegate: standard output cannot be written: {}\n", std::strerror(errno));
+  } catch (const std::exception& error) {  // no memory, or a full disk behind standard output
+    fmt::print(stderr, "surgegate: {}\n", error.what());
+  }
+  return 2;
 }

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/replay/capture.h"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
-
-#include "dataplane/replay/output_file.h"
 
 namespace surgegate {
 namespace {
@@ -28,8 +24,9 @@ tl::expected<CaptureReader, std::string> CaptureReader::open(const std::string& 
   CaptureReader reader(path, pcap);
   if (pcap_datalink(pcap) != DLT_EN10MB) {
     const char* name = pcap_datalink_val_to_name(pcap_datalink(pcap));
-    return tl::unexpected(path + ": captured with link type " + (name ? name : "unknown") +
-                          ", Ethernet is expected: capture on an Ethernet interface, not on \"any\"");
+    return tl::unexpected(
+        path + ": captured with link type " + (name ? name : "unknown") +
+        ", Ethernet is expected: capture on an Ethernet interface, not on \"any\"");
   }
   return reader;
 }
@@ -49,19 +46,15 @@ tl::expected<std::optional<CapturedPacket>, std::string> CaptureReader::next() {
 }
 
 tl::expected<CaptureWriter, std::string> CaptureWriter::open(const std::string& path) {
-  CaptureWriter writer;
-  writer.path_ = path;
-  writer.temporary_path_ = temporary_name(path);
-  writer.pcap_.reset(pcap_open_dead_with_tstamp_precision(DLT_EN10MB, snap_length,
-                                                          PCAP_TSTAMP_PRECISION_NANO));
-  writer.dumper_.reset(pcap_dump_open(writer.pcap_.get(), writer.temporary_path_.c_str()));
+  auto name = OutputName::choose(path);
+  if (!name) return tl::unexpected(name.error());
+  CaptureWriter writer(std::move(*name));
+  writer.pcap_.reset(
+      pcap_open_dead_with_tstamp_precision(DLT_EN10MB, snap_length, PCAP_TSTAMP_PRECISION_NANO));
+  writer.dumper_.reset(pcap_dump_open(writer.pcap_.get(), writer.name_.to_open().c_str()));
   if (writer.dumper_ == nullptr)
     return tl::unexpected(path + ": cannot be created: " + std::strerror(errno));
   return writer;
-}
-
-CaptureWriter::~CaptureWriter() {
-  if (dumper_ != nullptr) unlink(temporary_path_.c_str());
 }
 
 void CaptureWriter::write(uint64_t time_ns, std::span<const uint8_t> bytes) {
@@ -70,12 +63,11 @@ void CaptureWriter::write(uint64_t time_ns, std::span<const uint8_t> bytes) {
   header.ts.tv_usec = static_cast<suseconds_t>(time_ns % ns_per_s);
   header.caplen = header.len = static_cast<bpf_u_int32>(bytes.size());
   pcap_dump(reinterpret_cast<u_char*>(dumper_.get()), &header, bytes.data());
+  if (errno_ == 0 && std::ferror(pcap_dump_file(dumper_.get()))) errno_ = errno;
 }
 
-std::string CaptureWriter::commit() {
-  std::string fault = commit_stream(pcap_dump_file(dumper_.get()), temporary_path_, path_);
-  if (fault.empty()) dumper_.reset();
-  return fault;
+std::string CaptureWriter::finish() {
+  return name_.finish(pcap_dump_file(dumper_.get()), errno_);
 }
 
 }  // namespace surgegate

@@ -11,12 +11,14 @@
 #include <string>
 #include <tl/expected.hpp>
 
+#include "dataplane/replay/output_file.h"
+
 namespace surgegate {
 
 struct CapturedPacket {
-  uint64_t time_ns = 0;  // since 1970
+  uint64_t time_ns = 0;            // since 1970
   std::span<const uint8_t> bytes;  // valid until the next read
-  bool cut = false;  // the capture holds only the frame's beginning
+  bool cut = false;                // the capture holds only the frame's beginning
 };
 
 struct PcapClose {
@@ -38,25 +40,22 @@ class CaptureReader {
   std::unique_ptr<pcap_t, PcapClose> pcap_;
 };
 
-// Writes beside `path` and takes its place only on commit(), so that an earlier good file is never
-// left half overwritten. Without commit() nothing remains.
+// Takes its place only when it is complete: see OutputName.
 class CaptureWriter {
  public:
   static tl::expected<CaptureWriter, std::string> open(const std::string& path);
-  ~CaptureWriter();
-  CaptureWriter(CaptureWriter&& other) noexcept = default;
-  CaptureWriter& operator=(CaptureWriter&&) = delete;
 
   void write(uint64_t time_ns, std::span<const uint8_t> bytes);
-  // Empty on success.
-  std::string commit();
+  // Flushes and checks: a full disk is told here. Empty on success.
+  std::string finish();
+  std::string place() { return name_.place(); }
 
  private:
-  CaptureWriter() = default;
-  std::string path_;
-  std::string temporary_path_;
+  explicit CaptureWriter(OutputName name) : name_(std::move(name)) {}
+  OutputName name_;
   std::unique_ptr<pcap_t, PcapClose> pcap_;
   std::unique_ptr<pcap_dumper_t, PcapClose> dumper_;
+  int errno_ = 0;  // of the first write that failed
 };
 
 }  // namespace surgegate

@@ -9,7 +9,9 @@ namespace {
 
 constexpr uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
-bool is_ip4(const uint8_t* ip) { return std::equal(mapped_prefix, mapped_prefix + 12, ip); }
+bool is_ip4(const uint8_t* ip) {
+  return std::equal(mapped_prefix, mapped_prefix + 12, ip);
+}
 
 std::string endpoint(const uint8_t* ip, uint16_t port_be) {
   return is_ip4(ip) ? fmt::format("{}:{}", address_name(ip), sg_be16(port_be))

@@ -11,7 +11,7 @@ namespace surgegate {
 
 std::string address_name(const uint8_t* ip);  // 16 bytes, IPv4-mapped as IPv4
 std::string flow_name(const sg_packet& packet);
-std::string backend_name(const ImageView& image, uint16_t slot);  // "web/web1"
+std::string backend_name(const ImageView& image, uint16_t slot);   // "web/web1"
 std::string service_name(const ImageView& image, uint32_t index);  // "-" for none
 
 }  // namespace surgegate

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <optional>
@@ -20,9 +21,9 @@
 namespace surgegate {
 namespace {
 
-// A NIC's poll loop under load looks at the clock some twenty thousand times a second. Replay's clock
-// moves in the same steps, whatever the bursts, so that totals do not depend on how packets were
-// grouped.
+// A NIC's poll loop under load looks at the clock some twenty thousand times a second. Replay's
+// clock moves in the same steps, whatever the bursts, so that totals do not depend on how packets
+// were grouped.
 constexpr uint64_t tick_ns = 50'000;
 
 constexpr size_t flows_max = 1u << 18;
@@ -34,6 +35,19 @@ constexpr uint64_t progress_packets = 1u << 18;
 
 // Fixed, so that a replay can be repeated.
 constexpr sg_secret replay_secret = {0x7375726765676174ull, 0x657265706c617900ull};
+
+volatile std::sig_atomic_t interrupted = 0;
+
+void note_signal(int) {
+  interrupted = 1;
+}
+
+// Ctrl-C must not leave files behind that nobody knows. No SA_RESTART: waiting for a pipe ends too.
+void end_cleanly_on_signals() {
+  struct sigaction action {};
+  action.sa_handler = note_signal;
+  for (int number : {SIGINT, SIGTERM, SIGHUP}) sigaction(number, &action, nullptr);
+}
 
 int fail(const std::string& why) {
   fmt::print(stderr, "surgegate replay: {}\n", why);
@@ -50,14 +64,17 @@ void invent_neighbours(const ImageView& image, NextHops& next_hops) {
   }
 }
 
-constexpr TunnelSource replay_tunnel_source = {{192, 0, 0, 8}, {0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
+constexpr TunnelSource replay_tunnel_source = {{192, 0, 0, 8},
+                                               {0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
 
 // All workers on one thread, in capture order.
 class Stage {
  public:
   Stage(const PolicyInForce& policy, uint32_t workers, FramePool pool, Arena arena,
         CaptureWriter& out, Observer& observer, FateBook& fates)
-      : pool_(std::move(pool)), rings_(workers, ring_frames), arena_(std::move(arena)),
+      : pool_(std::move(pool)),
+        rings_(workers, ring_frames),
+        arena_(std::move(arena)),
         tables_(arena_, next_hops_, replay_tunnel_source) {
     invent_neighbours(policy.image(), next_hops_);
     deal_shards(arena_, workers);
@@ -127,8 +144,8 @@ class Observers final : public Observer {
   VerdictLog* log_;
 };
 
-// A run: consecutive packets that arrive at one worker, belong to one worker, and share a tick. Runs
-// keep capture order whatever the number of workers.
+// A run: consecutive packets that arrive at one worker, belong to one worker, and share a tick.
+// Runs keep capture order whatever the number of workers.
 class Replay {
  public:
   Replay(CaptureReader& in, Stage& stage, Tally& tally, FateBook& fates)
@@ -138,6 +155,7 @@ class Replay {
   std::string play() {
     for (;;) {
       auto packet = in_.next();
+      if (interrupted) return "interrupted, nothing was written";
       if (!packet) return packet.error();
       if (!packet->has_value()) break;
       if (!take(**packet)) return "no frame left: a frame was not given back (please report this)";
@@ -156,8 +174,8 @@ class Replay {
     uint64_t tick = std::max(now_ns_, packet.time_ns / tick_ns * tick_ns);
     uint32_t arrival = stage_.arrival(frame);
     uint32_t owner = stage_.owner(arrival, frame);
-    bool same_run = count_ < SG_BURST_PACKETS_MAX && tick == now_ns_ && arrival == arrival_ &&
-                    owner == owner_;
+    bool same_run =
+        count_ < SG_BURST_PACKETS_MAX && tick == now_ns_ && arrival == arrival_ && owner == owner_;
     if (!same_run) flush();
     now_ns_ = tick;
     arrival_ = arrival;
@@ -206,20 +224,44 @@ tl::expected<Files, std::string> open_files(const ReplayOptions& options) {
   return files;
 }
 
+// All are complete before the first takes its place.
 std::string commit(Files& files) {
-  std::string fault = files.out.commit();
-  if (fault.empty() && files.verdicts) fault = files.verdicts->commit();
+  std::string fault = files.out.finish();
+  if (fault.empty() && files.verdicts) fault = files.verdicts->finish();
+  if (fault.empty()) fault = files.out.place();
+  if (fault.empty() && files.verdicts) fault = files.verdicts->place();
   return fault;
+}
+
+// Empty, or which two names an operator has confused: what is read must not be overwritten.
+std::string confused_files(const ReplayOptions& options) {
+  struct Named {
+    std::string_view option;
+    const std::string& path;
+  };
+  const Named files[] = {{"--policy", options.policy_path},
+                         {"--in", options.in_path},
+                         {"--out", options.out_path},
+                         {"--verdicts", options.verdicts_path}};
+  for (size_t written : {2u, 3u})
+    for (size_t other = 0; other < written; other++)
+      if (!files[written].path.empty() && same_file(files[written].path, files[other].path))
+        return fmt::format("{}: {} and {} are the same file: give one of them another name",
+                           files[written].path, files[other].option, files[written].option);
+  return {};
 }
 
 }  // namespace
 
 int replay(const ReplayOptions& options) {
+  end_cleanly_on_signals();
+  std::string fault = confused_files(options);
+  if (!fault.empty()) return fail(fault);
   auto policy = load_policy(options.policy_path, nullptr);
   if (!policy) return 2;  // the findings are printed
   auto files = open_files(options);
   if (!files) return fail(files.error());
-  std::string fault = start_eal({});
+  fault = start_eal({});
   if (!fault.empty()) return fail(fault);
   auto pool = FramePool::make(frames_per_worker * options.workers, frame_bytes_max);
   if (!pool) return fail(pool.error());
@@ -233,8 +275,8 @@ int replay(const ReplayOptions& options) {
   std::optional<VerdictLog> log;
   if (files->verdicts) log.emplace(policy->image(), *files->verdicts, fates);
   Observers observers(tally, log ? &*log : nullptr);
-  Stage stage(*policy, options.workers, std::move(*pool), std::move(*arena),
-              files->out, observers, fates);
+  Stage stage(*policy, options.workers, std::move(*pool), std::move(*arena), files->out, observers,
+              fates);
   if (!stage.adopt(*policy)) return fail("no memory for the signatures' scratch space");
   fault = Replay(files->in, stage, tally, fates).play();
   if (!fault.empty()) return fail(fault);
@@ -243,9 +285,9 @@ int replay(const ReplayOptions& options) {
   fault = commit(*files);
   if (!fault.empty()) return fail(fault);
   auto counters = stage.counters();
-  ReportInput input{policy->image(), tally, counters, options.in_path, options.out_path,
+  ReportInput input{policy->image(),           tally, counters, options.in_path, options.out_path,
                     isatty(STDOUT_FILENO) != 0};
-  fmt::print("{}", options.json ? report_json(input) : report_text(input));
+  std::fputs((options.json ? report_json(input) : report_text(input)).c_str(), stdout);
   return tally.violation.empty() ? 0 : 1;
 }
 

@@ -37,6 +37,8 @@ void ReplayPort::discard(std::span<const Frame> frames) {
 }
 
 // Room in front for the longest tunnel header comes with the mbuf (128 bytes).
-bool ReplayPort::allocate(Frame& frame) { return pool_.allocate(frame); }
+bool ReplayPort::allocate(Frame& frame) {
+  return pool_.allocate(frame);
+}
 
 }  // namespace surgegate

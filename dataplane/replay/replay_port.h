@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A worker's port over a capture: what is pushed in is received, what is transmitted is written out,
-// and each frame's fate is noted by its number, for the conservation check.
+// A worker's port over a capture: what is pushed in is received, what is transmitted is written
+// out, and each frame's fate is noted by its number, for the conservation check.
 #pragma once
 
 #include <vector>
@@ -13,7 +13,7 @@ namespace surgegate {
 
 // What became of one packet, as the port saw it.
 struct Fate {
-  uint32_t sent = 0;       // frames out that came from it
+  uint32_t sent = 0;  // frames out that came from it
   uint32_t kernel = 0;
   uint32_t discarded = 0;
 };

@@ -104,8 +104,8 @@ class Text {
     heading("Replay of " + in_.in_path);
     line("  packets      {:>10}", t.packets_in);
     line("  connections  {:>10}", t.connections);
-    line("  requests     {:>10}   admitted {}, refused {}", t.requests_admitted + t.requests_refused,
-         t.requests_admitted, t.requests_refused);
+    line("  requests     {:>10}   admitted {}, refused {}",
+         t.requests_admitted + t.requests_refused, t.requests_admitted, t.requests_refused);
     if (t.packets_cut > 0)
       line("  {} packets are cut short in the capture and cannot be read: capture with -s 0",
            t.packets_cut);
@@ -178,7 +178,9 @@ class Text {
 
 }  // namespace
 
-std::string report_text(const ReportInput& input) { return Text(input).print(); }
+std::string report_text(const ReportInput& input) {
+  return Text(input).print();
+}
 
 std::string report_json(const ReportInput& input) {
   using nlohmann::ordered_json;
@@ -230,7 +232,8 @@ std::string report_json(const ReportInput& input) {
   out["packets_crossed"] = sums.crossed;
   out["conserved"] = tally.violation.empty();
   if (!tally.violation.empty()) out["violation"] = tally.violation;
-  return out.dump(2) + "\n";
+  // A path need not be UTF-8; JSON must be.
+  return out.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace surgegate

@@ -65,9 +65,9 @@ void Tally::check_conservation(uint64_t first, uint64_t last) {
     const Fate& fate = fates_.fate(number);
     if (violation.empty() && !fits(seen, fate))
       violation = fmt::format(
-          "packet {}: {} verdicts (last: {}), {} frames sent, {} to the kernel, {} discarded", number,
-          seen.times, seen.verdict < SG_VERDICT_COUNT ? name_of(seen.verdict) : "none", fate.sent,
-          fate.kernel, fate.discarded);
+          "packet {}: {} verdicts (last: {}), {} frames sent, {} to the kernel, {} discarded",
+          number, seen.times, seen.verdict < SG_VERDICT_COUNT ? name_of(seen.verdict) : "none",
+          fate.sent, fate.kernel, fate.discarded);
   }
   seen_.clear();
 }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/replay/verdict_log.h"
+
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
@@ -6,7 +8,6 @@
 #include "dataplane/path/decide.h"
 #include "dataplane/replay/names.h"
 #include "dataplane/replay/replay_port.h"
-#include "dataplane/replay/verdict_log.h"
 
 namespace surgegate {
 

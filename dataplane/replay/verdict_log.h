@@ -4,6 +4,7 @@
 
 #include "config/image.h"
 #include "dataplane/replay/output_file.h"
+#include "dataplane/replay/replay_port.h"
 #include "dataplane/worker.h"
 
 namespace surgegate {

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""`surgegate replay`: its report, its verdicts and its order, for every capture in the repository."""
+
+import json
+import sys
+import unittest
+from collections import Counter
+
+sys.dont_write_bytecode = True
+import wire  # noqa: E402
+from gate import CAPTURES, DEMO_POLICY, MIXED, POLICY, in_parallel, replay, scratch, surgegate  # noqa: E402
+from shop import BACKENDS, REFUSALS  # noqa: E402
+
+VERDICTS = ("forwarded", "answered", "dropped", "to_kernel")
+WORKERS = (2, 3, 8)
+FIELDS = {"packet": int, "time": str, "flow": str, "step": str, "verdict": str, "reason": str}
+OPTIONAL = {"service": str, "backend": str, "limit": str, "signature": str, "pattern": str}
+
+
+def rules():
+    return {rule["reason"]: rule for rule in json.loads(surgegate("explain-rules", "--json").stdout)}
+
+
+def counts(report, key):
+    """{(service, verdict, reason, step): packets}, or those summed up by one of the four."""
+    total = Counter()
+    for row in report["reasons"]:
+        total[row[key]] += row["packets"]
+    return total
+
+
+def setUpModule():
+    in_parallel(replay, CAPTURES)
+
+
+class ReplayTest(unittest.TestCase):
+    def test_there_are_captures_of_every_kind(self):
+        self.assertGreater(len(CAPTURES), 20)
+        self.assertEqual({path.suffix for path in CAPTURES}, {".pcap", ".pcapng"})
+
+    def test_packets_are_conserved_and_the_report_adds_up(self):
+        for capture in CAPTURES:
+            with self.subTest(capture.name):
+                done = replay(capture)
+                report, packets = done.report, len(wire.read_capture(capture))
+                self.assertEqual(report["packets"], packets)
+                self.assertEqual((report["conserved"], report.get("violation")), (True, None))
+                self.assertEqual(tuple(report["verdicts"]), VERDICTS)
+                self.assertEqual(sum(report["verdicts"].values()), packets)
+                self.assertEqual(counts(report, "verdict"), +Counter(report["verdicts"]))
+                self.assertEqual(report["packets_out"], len(wire.read_pcap(done.out)))
+                sent = report["verdicts"]["forwarded"] + report["verdicts"]["answered"]
+                self.assertEqual(report["packets_out"], sent + report["resets_out"])
+                self.assertEqual(sum(b["packets"] for b in report["backends"]), report["verdicts"]["forwarded"])
+                self.assertEqual(sum(b["connections"] for b in report["backends"]), report["connections"])
+                self.assertEqual(sum(b["requests"] for b in report["backends"]), report["requests"]["admitted"])
+                self.assertEqual(done.run.stderr, "")
+
+    def test_every_packet_has_one_verdict_line_in_order(self):
+        known = rules()
+        for capture in CAPTURES:
+            done = replay(capture)
+            frames = wire.read_capture(capture)
+            self.assertEqual([line["packet"] for line in done.lines], list(range(1, len(frames) + 1)), capture.name)
+            with self.subTest(capture.name):
+                for frame, line in zip(frames, done.lines, strict=True):
+                    self.check_line(frame, line, known)
+
+    def check_line(self, frame, line, known):
+        """Also what is optional: it is there exactly where it says something."""
+        self.assertEqual({name: type(value) for name, value in line.items()},
+                         FIELDS | {name: kind for name, kind in OPTIONAL.items() if name in line})
+        seconds, nanoseconds = line["time"].split(".")
+        self.assertEqual((int(seconds) * 10**9 + int(nanoseconds), len(nanoseconds)), (frame.time_ns, 9))
+        self.assertEqual((line["verdict"], line["step"]), tuple(known[line["reason"]][k] for k in ("verdict", "step")))
+        goes_on = line["verdict"] == "forwarded" or line["reason"] in REFUSALS  # a refusal resets the backend
+        self.assertTrue(line.get("backend") in BACKENDS if goes_on else "backend" not in line)
+        self.assertEqual("limit" in line, line["reason"].startswith("limit_"))
+        self.assertEqual(line["reason"] == "signature", "signature" in line and "pattern" in line)
+        if frame.packet is None:
+            self.assertEqual((line["flow"], line["verdict"]), ("-", "to_kernel"))
+        else:
+            self.assertIn(frame.packet.source, line["flow"])
+            self.assertIn(frame.packet.destination, line["flow"])
+
+    def test_the_verdicts_add_up_to_the_report(self):
+        for capture in CAPTURES:
+            with self.subTest(capture.name):
+                done = replay(capture)
+                keys = ("service", "verdict", "reason", "step")
+                lines = Counter(tuple(line.get(key, "-") for key in keys) for line in done.lines)
+                report = Counter({tuple(row[key] for key in keys): row["packets"] for row in done.report["reasons"]})
+                self.assertEqual(lines, report)
+
+    def test_totals_are_the_same_for_any_number_of_workers(self):
+        jobs = [(capture, POLICY, workers) for capture in CAPTURES for workers in WORKERS]
+        in_parallel(lambda job: replay(*job), jobs)
+        for capture, policy, workers in jobs:
+            with self.subTest(f"{capture.name} with {workers} workers"):
+                alone, shared = dict(replay(capture).report), dict(replay(capture, policy, workers).report)
+                self.assertEqual(alone.pop("packets_crossed"), 0)
+                shared.pop("packets_crossed")
+                self.assertEqual(alone, shared)
+
+    def test_packets_cross_between_workers(self):
+        for workers in WORKERS:
+            report = replay(MIXED, POLICY, workers).report
+            self.assertGreater(report["packets_crossed"], report["packets"] / workers / 4)
+
+    def test_the_same_input_gives_the_same_output_to_the_byte(self):
+        in_parallel(lambda capture: replay(capture, repetition=2), CAPTURES)
+        for capture in CAPTURES:
+            with self.subTest(capture.name):
+                first, again = replay(capture), replay(capture, repetition=2)
+                self.assertEqual(first.out.read_bytes(), again.out.read_bytes())
+                self.assertEqual(first.verdicts.read_bytes(), again.verdicts.read_bytes())
+                self.assertEqual(first.run.stdout, again.run.stdout)
+
+    def test_a_connection_has_one_backend(self):
+        for capture in CAPTURES:
+            chosen = {}
+            for line in replay(capture).lines:
+                if "backend" in line:
+                    self.assertEqual(chosen.setdefault(line["flow"], line["backend"]), line["backend"], (capture, line))
+
+    def test_the_table_for_people_says_what_the_json_says(self):
+        out = scratch() / "table.pcap"
+        done = surgegate("replay", "--policy", POLICY, "--in", MIXED, "--out", out)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        report = replay(MIXED).report
+        table = [" ".join(line.split()) for line in done.stdout.splitlines()]
+        for row in report["reasons"]:
+            self.assertIn(" ".join(str(row[k]) for k in ("service", "verdict", "reason", "step", "packets")), table)
+        for row in report["backends"]:
+            self.assertIn(" ".join(str(row[k]) for k in ("backend", "packets", "connections", "requests")), table)
+        for row in report["sources"]["top"]:
+            self.assertIn(" ".join(str(row[k]) for k in ("address", "packets", "admitted", "refused")), table)
+        self.assertTrue(any(line.startswith("holds") for line in table), done.stdout)
+        self.assertEqual(out.read_bytes(), replay(MIXED).out.read_bytes())
+
+    def test_the_demonstration_shows_what_it_promises(self):
+        report = replay(MIXED, DEMO_POLICY).report
+        reasons = {row["reason"] for row in report["reasons"]}
+        self.assertLessEqual({"limit_requests", "signature", "request", "datagram", "icmp", "not_vip"}, reasons)
+        self.assertEqual(report["sources"]["top"][0]["address"], "192.0.2.11")
+
+
+if __name__ == "__main__":
+    unittest.main()
