@@ -41,8 +41,9 @@ bool comes_before(const Item& a, const Item& b) {
          std::tie(b.hi, b.lo, b.length_bits, b.list, b.except, b.input, b.cidr);
 }
 
+// Shorter than 96 bits and cut, an item no longer has all of the sixteen ones.
 bool is_mapped(const Item& item) {
-  return item.hi == 0 && item.lo >> 32 == 0xffff && item.length_bits >= 96;
+  return item.hi == 0 && item.lo >> 32 == 0xffff;
 }
 
 std::string text_of(const Item& item) {

@@ -175,6 +175,21 @@ TEST(Lookup, AdjacentRangesAreOneAndDuplicatesAreHarmless) {
   EXPECT_EQ(lists.of("2001:db9::"), 0u);
 }
 
+TEST(Lookup, RangeInManyPiecesCostsWhatItCostsWhole) {
+  Input pieces{0, {}};
+  for (int i = 0; i < 256; i++) pieces.cidrs.push_back("10.7." + std::to_string(i) + ".0/24");
+  EXPECT_EQ(Lists({pieces}).tables().lines.size(), Lists({}).tables().lines.size());
+}
+
+// The search for the /64 passes by at a /48 of which no list speaks: who turns there and then finds
+// no /64 is still in the /32.
+TEST(Lookup, WayToALongerPrefixDoesNotHideAShorterOne) {
+  const Lists lists({{0, {"2001:db8::/32"}}, {1, {"2001:db8:5:5::/64", "2001:db9:1::/48"}}});
+  EXPECT_EQ(lists.of("2001:db8:5:5::1"), 3u);
+  EXPECT_EQ(lists.of("2001:db8:5:6::1"), 1u);
+  EXPECT_EQ(lists.of("2001:db9:1::1"), 2u);
+}
+
 TEST(Lookup, BitsBeyondThePrefixAreIgnored) {
   const Lists lists({{0, {"192.0.2.77/24", "2001:db8::77/32"}}});
   EXPECT_EQ(lists.of("192.0.2.1"), 1u);
@@ -220,18 +235,11 @@ TEST(Lookup, EveryIpv6Length) {
   EXPECT_EQ(lists.of("8000::1"), 2u);
 }
 
-TEST(Lookup, BurstAnswersAsOneByOne) {
-  const Lists lists({{0, {"10.0.0.0/8", "!10.1.0.0/16", "2001:db8::/32"}},
-                     {1, {"10.1.1.1/32", "2001:db8:1::/48", "::/0"}}});
-  std::vector<Address> ips;
-  for (const char* text : {"10.0.0.1", "2001:db8::1", "10.1.1.1", "10.1.1.2", "::1", "192.0.2.1",
-                           "2001:db8:1::1", "10.255.255.255"}) {
-    for (int i = 0; i < 4; i++) ips.push_back(address(text));
-  }
+void expect_burst_answers_as_one_by_one(const Lists& lists, const std::vector<Address>& ips) {
   const __u8* at[SG_BURST_PACKETS_MAX];
   for (size_t i = 0; i < ips.size(); i++) at[i] = ips[i].bytes.data();
   const sg_lookup view = lists.tables().view();
-  for (uint32_t count = 0; count <= SG_BURST_PACKETS_MAX; count++) {
+  for (uint32_t count = 0; count <= ips.size(); count++) {
     std::vector<__u16> values(SG_BURST_PACKETS_MAX + 1, 0xabcd);
     sg_lookup_burst(&view, at, count, values.data());
     for (uint32_t i = 0; i < count; i++) {
@@ -239,6 +247,21 @@ TEST(Lookup, BurstAnswersAsOneByOne) {
     }
     EXPECT_EQ(values[count], 0xabcd);
   }
+}
+
+// Lanes that are done after no line or one stand before and between lanes that need three and more.
+TEST(Lookup, BurstAnswersAsOneByOne) {
+  Input hosts{2, {}};
+  for (int i = 0; i < 20; i++) hosts.cidrs.push_back("10.9.0." + std::to_string(2 * i) + "/32");
+  std::vector<Address> ips;
+  for (const char* text : {"10.0.0.1", "2001:db8::1", "10.1.1.1", "10.1.1.2", "192.0.2.1",
+                           "10.9.0.4", "2001:db8:1::1", "10.9.0.5"}) {
+    for (int i = 0; i < 4; i++) ips.push_back(address(text));
+  }
+  const Input ranges{0, {"10.0.0.0/8", "!10.1.0.0/16", "::/0"}};
+  expect_burst_answers_as_one_by_one(Lists({hosts, ranges}), ips);
+  const Input longer{1, {"10.1.1.1/32", "2001:db8:1::/48", "2001:db8::/32"}};
+  expect_burst_answers_as_one_by_one(Lists({hosts, ranges, longer}), ips);
 }
 
 TEST(Lookup, ContradictionIsNamedWithItsPlace) {
@@ -259,6 +282,16 @@ TEST(Lookup, ContradictionIsNamedWithItsPlace) {
 TEST(Lookup, ImpossibleInputIsAFault) {
   EXPECT_EQ(build({{64, {"10.0.0.0/8"}}}).faults.size(), 1u);
   EXPECT_EQ(build({{0, {"2001:db8::/129"}}}).faults.size(), 1u);
+}
+
+TEST(Lookup, OnePrefixTooManyIsAFault) {
+  const std::vector<Cidr> quarter(SG_LIST_PREFIXES_MAX / 4, cidr("10.0.0.0/8"));
+  std::vector<ListPrefixes> lists(4, {0, quarter});
+  lists.push_back({1, std::span(quarter).subspan(0, 1)});
+  const LookupBuild made = build_lookup(lists, 1);
+  EXPECT_FALSE(made.tables);
+  ASSERT_EQ(made.faults.size(), 1u);
+  EXPECT_EQ(made.faults[0].input, fault_of_all);
 }
 
 // 17 lists of one bit each, in all combinations but some: 2^16 masks fit, one more does not.
@@ -331,7 +364,15 @@ TEST_F(LookupValidation, RootEntryIntoTheRoot) {
 }
 
 TEST_F(LookupValidation, TooManyLevels) {
-  entry(7) = 5u << SG_LOOKUP4_LEVELS_SHIFT | 4096;
+  const auto first = static_cast<uint32_t>(tables_.lines.size());
+  for (uint32_t levels = 5; levels > 1; levels--) {
+    tables_.lines.emplace_back().index.child_offset = 1;
+    for (__u16& last : tables_.lines.back().index.last_of) last = 0xffff;
+  }
+  tables_.lines.emplace_back();
+  entry(7) = 4u << SG_LOOKUP4_LEVELS_SHIFT | (first + 1);
+  EXPECT_TRUE(passes());
+  entry(7) = 5u << SG_LOOKUP4_LEVELS_SHIFT | first;
   EXPECT_FALSE(passes());
 }
 
@@ -352,7 +393,11 @@ TEST_F(LookupValidation, IndexOutOfOrder) {
 }
 
 TEST_F(LookupValidation, LastChildBeyondTheLines) {
-  for (uint16_t i = 0; i < 31; i++) below(8).index.last_of[i] = i;
+  entry(9) = 0;
+  tables_.lines.pop_back();  // what was below it
+  EXPECT_TRUE(passes());
+  ASSERT_EQ(below(8).index.last_of[2], 0xffff);
+  below(8).index.last_of[2] = 0xfffe;  // a fourth child
   EXPECT_FALSE(passes());
 }
 
@@ -364,8 +409,13 @@ TEST_F(LookupValidation, TreesSharedByManyRootEntriesAreRefusedSoon) {
 }
 
 TEST_F(LookupValidation, HalfARoot) {
-  tables_.lines.resize(100);
-  EXPECT_FALSE(passes());
+  const std::vector<sg_lookup_line> empty(SG_LOOKUP4_ROOT_LINES);
+  const auto check = [&](size_t count) {
+    const auto lines = std::span(empty).first(count);
+    return validate_lookup({lines, tables_.buckets, &tables_.header, tables_.masks});
+  };
+  EXPECT_FALSE(check(SG_LOOKUP4_ROOT_LINES));
+  EXPECT_TRUE(check(SG_LOOKUP4_ROOT_LINES - 1));
 }
 
 TEST_F(LookupValidation, BucketCountThatLies) {
@@ -385,6 +435,9 @@ TEST_F(LookupValidation, LengthsOutOfRangeOrOrder) {
   tables_.header.length[1] = 48;
   tables_.header.length_count = 2;
   EXPECT_FALSE(passes());
+  for (uint32_t i = 0; i < 128; i++) tables_.header.length[i] = static_cast<__u8>(i + 1);
+  tables_.header.length_count = 128;
+  EXPECT_TRUE(passes());
   tables_.header.length_count = 129;
   EXPECT_FALSE(passes());
 }
@@ -404,11 +457,24 @@ TEST_F(LookupValidation, MasksThatDoNotStartWithNone) {
   EXPECT_FALSE(passes());
 }
 
+TEST_F(LookupValidation, MoreMasksThanIndicesReach) {
+  tables_.masks.resize(65536);
+  EXPECT_TRUE(passes());
+  tables_.masks.resize(65537);
+  EXPECT_FALSE(passes());
+}
+
+TEST_F(LookupValidation, NoHeader) {
+  EXPECT_TRUE(validate_lookup({tables_.lines, tables_.buckets, nullptr, tables_.masks}));
+}
+
+// A record across two cache lines would cost what the layout is there to save.
 TEST_F(LookupValidation, Misaligned) {
-  const auto* bytes = reinterpret_cast<const uint8_t*>(tables_.buckets.data());
-  const std::span<const sg_lookup_bucket> shifted(
-      reinterpret_cast<const sg_lookup_bucket*>(bytes + 8), 0);
-  tables_.header.bucket_count = 0;
+  std::vector<sg_lookup_bucket> room(tables_.buckets.size() + 1);
+  uint8_t* bytes = reinterpret_cast<uint8_t*>(room.data()) + 8;
+  std::memcpy(bytes, tables_.buckets.data(), tables_.buckets.size() * 64);
+  const std::span<const sg_lookup_bucket> shifted(reinterpret_cast<const sg_lookup_bucket*>(bytes),
+                                                  tables_.buckets.size());
   EXPECT_TRUE(validate_lookup({tables_.lines, shifted, &tables_.header, tables_.masks}));
 }
 
