@@ -54,10 +54,9 @@ struct sg_bucket_view {
   __u64 word;      // of the chosen cell as it was read
   __u64 ahead_ns;  // how far the TAT to charge from lies ahead; 0: a full bucket
   __u64 wait_ns;   // 0: the units conform. Else until they do; SG_WAIT_NEVER: more than the burst
-  __u8 cell;       // index of the chosen cell in its set
-  __u8 own;        // 1: the key's own cell, 0: the one it would take
-  __u8 foreign;    // cells met with the key's tag that must be another's
-  __u8 reserved[5];
+  __u32 cell;      // index of the chosen cell in its set
+  __u16 own;       // 1: the key's own cell, 0: the one it would take
+  __u16 foreign;   // cells met with the key's tag that must be another's
 };
 
 enum sg_bucket_outcome {
@@ -101,41 +100,46 @@ SG_INLINE __u64 sg_tat_ahead_ns(__u64 word, __u64 now_ns) {
   return rank > SG_BUCKET_STALE_NS_MAX ? rank - SG_BUCKET_STALE_NS_MAX : 0;
 }
 
+// The cell that a key without one would take: rule 3.
+SG_INLINE __u64 sg_bucket_find_smallest(const __u64* words, __u64 now_ns,
+                                        struct sg_bucket_view* view) {
+  __u64 smallest_rank = ~0ull;
+  for (__u32 i = 0; i < SG_BUCKET_SET_CELLS; i++) {
+    __u64 rank = words[i] ? sg_tat_rank(words[i], now_ns) : 0;
+    if (rank >= smallest_rank) continue;
+    smallest_rank = rank;
+    view->cell = i;
+    view->word = words[i];
+  }
+  return smallest_rank;
+}
+
 // Of several cells with the tag the one furthest ahead is taken for the key's own: a twin that
 // cannot be told apart may make it wait, never make it fuller.
 SG_INLINE void sg_bucket_find(const struct sg_bucket_set* set, __u64 tag,
                               const struct sg_bucket_rule* rule, __u64 now_ns,
                               struct sg_bucket_view* view) {
-  const __u64 foreign_rank = SG_BUCKET_STALE_NS_MAX + rule->horizon_seen_ns + SG_BUCKET_SKEW_NS_MAX;
-  __u64 words[SG_BUCKET_SET_CELLS];  // one snapshot, so that both loops speak of the same state
-  __u64 own_rank = 0;
+  const __u64 foreign_rank =
+      SG_BUCKET_STALE_NS_MAX + rule->horizon_seen_ns + SG_BUCKET_SKEW_NS_MAX;
+  __u64 words[SG_BUCKET_SET_CELLS];  // one snapshot, so that both searches speak of one state
+  __u64 rank = 0;
   view->own = 0;
   view->foreign = 0;
   for (__u32 i = 0; i < SG_BUCKET_SET_CELLS; i++) {
     words[i] = SG_BUCKET_LOAD(&set->cells[i]);
     if ((words[i] ^ tag) >> SG_TAT_BITS) continue;
-    __u64 rank = sg_tat_rank(words[i], now_ns);
-    if (rank > foreign_rank) {
+    __u64 rank_here = sg_tat_rank(words[i], now_ns);
+    if (rank_here > foreign_rank) {
       view->foreign++;
-    } else if (!view->own || rank > own_rank) {
-      own_rank = rank;
+    } else if (!view->own || rank_here > rank) {
+      rank = rank_here;
       view->own = 1;
-      view->cell = (__u8)i;
+      view->cell = i;
       view->word = words[i];
     }
   }
-  if (!view->own) {
-    __u64 smallest_rank = ~0ull;
-    for (__u32 i = 0; i < SG_BUCKET_SET_CELLS; i++) {
-      __u64 rank = words[i] ? sg_tat_rank(words[i], now_ns) : 0;
-      if (rank >= smallest_rank) continue;
-      smallest_rank = rank;
-      view->cell = (__u8)i;
-      view->word = words[i];
-    }
-    own_rank = smallest_rank;
-  }
-  view->ahead_ns = own_rank > SG_BUCKET_STALE_NS_MAX ? own_rank - SG_BUCKET_STALE_NS_MAX : 0;
+  if (!view->own) rank = sg_bucket_find_smallest(words, now_ns, view);
+  view->ahead_ns = rank > SG_BUCKET_STALE_NS_MAX ? rank - SG_BUCKET_STALE_NS_MAX : 0;
 }
 
 // Whether `units` (1 .. SG_BUCKET_UNITS_MAX) conform now, and if not, for how long. Writes nothing.

@@ -38,8 +38,13 @@
 #define SG_BUCKET_SKEW_NS_MAX 1000000000ull
 #define SG_BUCKET_SET_CELLS 8
 #define SG_BUCKET_UNITS_MAX 65535u  // of one charge: what a route may cost
-// Every lost race is somebody else's charge. 32 in a row on one line take longer than a burst.
+// Every lost race is somebody else's charge. 32 in a row on one line take longer than a burst. BPF's
+// verifier walks through every try (6,000 steps of its million), so there are fewer of them.
+#ifdef __bpf__
+#define SG_BUCKET_TRIES_MAX 8
+#else
 #define SG_BUCKET_TRIES_MAX 32
+#endif
 // Above this rate the nanosecond interval rounds too coarsely (1/500 = 0.2 %), and one line is
 // written too often: such limits are charged 1,024 units at a time.
 #define SG_LEASE_RATE_PER_S 2000000ull

@@ -68,72 +68,86 @@ struct ChargeResult {
   bool admitted() const { return refused_index == none; }
 };
 
-namespace bucket_detail {
+// One unit on its way through its limits.
+class Charging {
+ public:
+  Charging(BucketTable table, Leases& leases, uint64_t now_ns, BucketCounters& counters)
+      : table_(table), leases_(leases), now_ns_(now_ns), counters_(counters) {}
 
-inline bool read(BucketTable table, const Leases& leases, BucketCharge& charge, uint64_t now_ns,
-                 BucketCounters& counters) {
-  charge.table_units = charge.leased
-                           ? leases.needed(charge.key_hash, *charge.rule, charge.units, now_ns)
-                           : charge.units;
-  charge.view = {};
-  if (charge.table_units == 0) return true;
-  const bool conforms = sg_bucket_read(&table.set(charge.key_hash), sg_bucket_tag(charge.key_hash),
-                                       charge.rule, charge.table_units, now_ns, &charge.view);
-  counters.foreign += charge.view.foreign;
-  if (!conforms && sg_bucket_refusal(&charge.view) == SG_BUCKET_REFUSED_SET_FULL)
-    counters.set_full_refusals++;
-  return conforms;
-}
-
-inline bool commit_to_table(BucketTable table, Leases& leases, BucketCharge& charge,
-                            uint64_t now_ns, BucketCounters& counters) {
-  sg_bucket_set& set = table.set(charge.key_hash);
-  uint32_t lost_races = 0;
-  const sg_bucket_outcome outcome =
-      sg_bucket_commit(&set, sg_bucket_tag(charge.key_hash), charge.rule, charge.table_units,
-                       now_ns, &charge.view, &lost_races);
-  counters.set_full_evictions += outcome == SG_BUCKET_CHARGED_EVICTING;
-  counters.set_full_refusals += outcome == SG_BUCKET_REFUSED_SET_FULL;
-  counters.contended += outcome == SG_BUCKET_CONTENDED;
-  if (charge.leased && sg_bucket_is_charged(outcome)) {
-    counters.leases += charge.table_units;
-    const uint64_t end_ns =
-        now_ns + charge.view.ahead_ns + charge.table_units * charge.rule->interval_ns;
-    counters.give_backs += leases.add(charge.key_hash, *charge.rule, charge.table_units, end_ns,
-                                      &set.cells[charge.view.cell], now_ns, &lost_races);
+  // Whether the limit would admit, as things stand. Writes nothing.
+  bool read(BucketCharge& charge) {
+    charge.table_units = charge.leased
+                             ? leases_.needed(charge.key_hash, *charge.rule, charge.units, now_ns_)
+                             : charge.units;
+    if (charge.table_units == 0) return true;
+    const bool conforms =
+        sg_bucket_read(&table_.set(charge.key_hash), sg_bucket_tag(charge.key_hash), charge.rule,
+                       charge.table_units, now_ns_, &charge.view);
+    if (charge.view.foreign != 0) [[unlikely]]
+      counters_.foreign += charge.view.foreign;
+    if (!conforms && sg_bucket_refusal(&charge.view) == SG_BUCKET_REFUSED_SET_FULL)
+      counters_.set_full_refusals++;
+    return conforms;
   }
-  counters.cas_retries += lost_races;
-  return sg_bucket_is_charged(outcome);
-}
 
-inline bool commit(BucketTable table, Leases& leases, BucketCharge& charge, uint64_t now_ns,
-                   BucketCounters& counters) {
-  if (!charge.leased) return commit_to_table(table, leases, charge, now_ns, counters);
-  // A limit charged before this one may have used up or displaced the lease that was read.
-  const uint32_t read_for = charge.table_units;
-  if (leases.needed(charge.key_hash, *charge.rule, charge.units, now_ns) != read_for &&
-      !read(table, leases, charge, now_ns, counters))
-    return false;
-  if (charge.table_units != 0 && !commit_to_table(table, leases, charge, now_ns, counters))
-    return false;
-  leases.spend(charge.key_hash, *charge.rule, charge.units, now_ns);
-  return true;
-}
-
-inline void undo(BucketTable table, Leases& leases, const BucketCharge& charge, uint64_t now_ns,
-                 BucketCounters& counters) {
-  if (charge.leased) {
-    counters.give_backs += leases.unspend(charge.key_hash, *charge.rule, charge.units);
-    return;
+  // After a read that conformed.
+  bool commit(BucketCharge& charge) {
+    if (!charge.leased) return commit_to_table(charge);
+    // A limit charged before this one may have used up or displaced the lease that was read.
+    const uint32_t read_for = charge.table_units;
+    if (leases_.needed(charge.key_hash, *charge.rule, charge.units, now_ns_) != read_for &&
+        !read(charge))
+      return false;
+    if (charge.table_units != 0 && !commit_to_table(charge)) return false;
+    leases_.spend(charge.key_hash, *charge.rule, charge.units, now_ns_);
+    return true;
   }
-  uint32_t lost_races = 0;
-  counters.give_backs += sg_bucket_give_back(
-      &table.set(charge.key_hash).cells[charge.view.cell], sg_bucket_tag(charge.key_hash),
-      charge.units * charge.rule->interval_ns, now_ns, &lost_races);
-  counters.cas_retries += lost_races;
-}
 
-}  // namespace bucket_detail
+  // After a commit that succeeded.
+  void undo(const BucketCharge& charge) {
+    if (charge.leased) {
+      counters_.give_backs += leases_.unspend(charge.key_hash, *charge.rule, charge.units);
+      return;
+    }
+    uint32_t lost_races = 0;
+    counters_.give_backs += sg_bucket_give_back(
+        &table_.set(charge.key_hash).cells[charge.view.cell], sg_bucket_tag(charge.key_hash),
+        charge.units * charge.rule->interval_ns, now_ns_, &lost_races);
+    counters_.cas_retries += lost_races;
+  }
+
+ private:
+  bool commit_to_table(BucketCharge& charge) {
+    sg_bucket_set& set = table_.set(charge.key_hash);
+    uint32_t lost_races = 0;
+    const sg_bucket_outcome outcome =
+        sg_bucket_commit(&set, sg_bucket_tag(charge.key_hash), charge.rule, charge.table_units,
+                         now_ns_, &charge.view, &lost_races);
+    const bool charged = sg_bucket_is_charged(outcome);
+    if (charged && charge.leased) {
+      const uint64_t end_ns =
+          now_ns_ + charge.view.ahead_ns + charge.table_units * charge.rule->interval_ns;
+      counters_.leases += charge.table_units;
+      counters_.give_backs += leases_.add(charge.key_hash, *charge.rule, charge.table_units, end_ns,
+                                          &set.cells[charge.view.cell], now_ns_, &lost_races);
+    }
+    if (outcome != SG_BUCKET_CHARGED || lost_races != 0) [[unlikely]]
+      count(outcome, lost_races);
+    return charged;
+  }
+
+  void count(sg_bucket_outcome outcome, uint32_t lost_races) {
+    counters_.set_full_evictions += outcome == SG_BUCKET_CHARGED_EVICTING;
+    counters_.set_full_refusals += outcome == SG_BUCKET_REFUSED_SET_FULL;
+    counters_.contended += outcome == SG_BUCKET_CONTENDED;
+    counters_.cas_retries += lost_races;
+  }
+
+  BucketTable table_;
+  Leases& leases_;
+  uint64_t now_ns_;
+  BucketCounters& counters_;
+};
 
 // Charges one unit to all its limits or to none: reads all, then charges in order, and gives back
 // in reverse if another worker was faster in between. A refusal by the reads writes nothing.
@@ -141,17 +155,18 @@ inline void undo(BucketTable table, Leases& leases, const BucketCharge& charge, 
 // them would be refused by the next. The same key may occur twice.
 inline ChargeResult charge_all(BucketTable table, Leases& leases, std::span<BucketCharge> charges,
                                uint64_t now_ns, BucketCounters& counters) {
+  Charging unit(table, leases, now_ns, counters);
   ChargeResult result;
   for (size_t i = 0; i < charges.size(); i++) {
-    if (bucket_detail::read(table, leases, charges[i], now_ns, counters)) continue;
+    if (unit.read(charges[i])) continue;
     if (result.admitted()) result.refused_index = i;
     result.wait_ns = std::max<uint64_t>(result.wait_ns, charges[i].view.wait_ns);
   }
   if (!result.admitted()) return result;
   for (size_t i = 0; i < charges.size(); i++) {
-    if (bucket_detail::commit(table, leases, charges[i], now_ns, counters)) continue;
+    if (unit.commit(charges[i])) continue;
     result = {i, charges[i].view.wait_ns};
-    while (i-- > 0) bucket_detail::undo(table, leases, charges[i], now_ns, counters);
+    while (i-- > 0) unit.undo(charges[i]);
     return result;
   }
   return result;
