@@ -10,6 +10,13 @@
 #include "config/words.h"
 
 namespace surgegate::policy {
+namespace {
+
+// To look for the nearest of thousands of names takes a millisecond: who has more faults than this has
+// other worries.
+constexpr size_t advised_faults_max = 100;
+
+}  // namespace
 
 template <class T>
 const T* Names<T>::use(Report& report, const Name& name) {
@@ -18,10 +25,9 @@ const T* Names<T>::use(Report& report, const Name& name) {
     item->second.is_used = true;
     return item->second.thing;
   }
-  if (report.is_full()) return nullptr;
   report.fault(name.place, fmt::format("no {} is named {}", kind_, quote(name.value)),
                words_.empty() ? fmt::format("one declared under `{}`", section_) : one_of(words_),
-               nearest_word(name.value, words_));
+               report.fault_count() < advised_faults_max ? nearest_word(name.value, words_) : "");
   return nullptr;
 }
 

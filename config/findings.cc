@@ -65,10 +65,6 @@ void Report::note(const Place& place, std::string what) {
   add({Severity::note, place, std::move(what), {}, {}});
 }
 
-bool Report::is_full() const {
-  return fault_count() > SG_POLICY_FINDINGS_MAX;
-}
-
 size_t Report::fault_count() const {
   return counts_[static_cast<size_t>(Severity::fault)];
 }
@@ -111,23 +107,24 @@ std::string quote(std::string_view text) {
 std::string to_text(const Finding& finding, std::span<const std::string> files) {
   std::string line = file_name(finding.place, files);
   if (finding.place.line) line += fmt::format(":{}:{}", finding.place.line, finding.place.column);
-  line +=
-      fmt::format(": {}: {}", severity_words[static_cast<size_t>(finding.severity)], finding.what);
-  if (!finding.expected.empty()) line += fmt::format("; expected {}", finding.expected);
-  if (!finding.nearest.empty()) line += fmt::format("; did you mean `{}`?", finding.nearest);
+  line += fmt::format(": {}: {}", severity_words[static_cast<size_t>(finding.severity)],
+                      printable(finding.what));
+  if (!finding.expected.empty()) line += fmt::format("; expected {}", printable(finding.expected));
+  if (!finding.nearest.empty())
+    line += fmt::format("; did you mean `{}`?", printable(finding.nearest));
   return line;
 }
 
 nlohmann::json to_json(const Finding& finding, std::span<const std::string> files) {
   nlohmann::json json = {{"severity", severity_words[static_cast<size_t>(finding.severity)]},
                          {"file", file_name(finding.place, files)},
-                         {"what", finding.what}};
+                         {"what", printable(finding.what)}};
   if (finding.place.line) {
     json["line"] = finding.place.line;
     json["column"] = finding.place.column;
   }
-  if (!finding.expected.empty()) json["expected"] = finding.expected;
-  if (!finding.nearest.empty()) json["nearest"] = finding.nearest;
+  if (!finding.expected.empty()) json["expected"] = printable(finding.expected);
+  if (!finding.nearest.empty()) json["nearest"] = printable(finding.nearest);
   return json;
 }
 

@@ -26,9 +26,6 @@ class Report {
   void warn(const Place& place, std::string what, std::string expected = {});
   void note(const Place& place, std::string what);
 
-  // No further fault will be kept: costly advice (the nearest word) may be left out.
-  bool is_full() const;
-
   // How many faults were reported, kept or not.
   size_t fault_count() const;
 

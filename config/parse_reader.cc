@@ -132,7 +132,7 @@ void Reader::claim(std::string_view kind, const Name& name) {
   report_.fault(
       name.place,
       fmt::format("{} {} is written twice: the first is in {}, line {}", kind, quote(name.value),
-                  policy_.files[first->second.file], first->second.line),
+                  quote(policy_.files[first->second.file]), first->second.line),
       "a name of its own");
 }
 

@@ -39,7 +39,9 @@ TEST(Findings, ShowNothingThatATerminalOrJsonWouldChokeOn) {
   const std::vector<std::string> odd = {"a\nb\xff.yaml"};
   EXPECT_EQ(to_text({Severity::fault, {0, 1, 1}, "w", {}, {}}, odd),
             "a\\x0ab\\xff.yaml:1:1: fault: w");
-  EXPECT_NO_THROW(to_json({Severity::fault, {0, 1, 1}, quote("\xff"), {}, {}}, odd).dump());
+  EXPECT_EQ(to_json({Severity::fault, {0, 0, 0}, "a\xff", "b\xff", "c\n"}, odd).dump(),
+            R"({"expected":"b\\xff","file":"a\\x0ab\\xff.yaml","nearest":"c\\x0a",)"
+            R"("severity":"fault","what":"a\\xff"})");
 }
 
 TEST(Findings, CutLongTextsBetweenCharacters) {

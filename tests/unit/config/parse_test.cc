@@ -234,7 +234,7 @@ TEST(Parse, TellsWhatIsWrongWithIncludes) {
   EXPECT_NE(told_faults.find("a.yaml:2:1: unknown key `defaults` in an included file;"),
             std::string::npos);
   EXPECT_NE(
-      told_faults.find("b.yaml:2:3: list `x` is written twice: the first is in a.yaml, line 1;"),
+      told_faults.find("b.yaml:2:3: list `x` is written twice: the first is in `a.yaml`, line 1;"),
       std::string::npos);
   EXPECT_NE(told_faults.find("b.yaml:3:1: unknown key `include` in an included file;"),
             std::string::npos)
