@@ -33,6 +33,15 @@ bool near_boundary(const sg_flow& flow, const sg_packet& packet) {
   return seq_distance(flow.next_seq, end_seq) > -static_cast<int32_t>(body_stride_bytes / 2);
 }
 
+// Whether bytes of the last judged head, or from before it, are sent again. No segment is longer than
+// 65,535 bytes: one that starts further before the head's end is of a body so long that sequence
+// numbers came round.
+bool reaches_head(const sg_flow& flow, const sg_packet& packet) {
+  int32_t before_end =
+      seq_distance(packet.seq, flow.judged.start_seq + flow.judged.length_bytes);
+  return before_end > 0 && before_end <= flow.judged.length_bytes + 0xffff;
+}
+
 // Flows occur twice in a burst when a client sends several segments in a row. A small bitmap tells
 // in one bit test; two flows that share a bit only cut the part early.
 class Occurrences {
@@ -154,9 +163,7 @@ void Tracker::read_data(Lane& lane) {
   int32_t start = seq_distance(lane.next_seq_after, lane.packet.seq);
   int32_t end = start + lane.packet.payload_length;
   if (end <= 0) {
-    uint32_t head_end = flow.judged.start_seq + flow.judged.length_bytes;
-    bool of_head = seq_distance(lane.packet.seq, head_end) > 0;
-    lane.found |= of_head ? SG_FOUND(resend) : SG_FOUND(body);
+    lane.found |= reaches_head(flow, lane.packet) ? SG_FOUND(resend) : SG_FOUND(body);
     return;
   }
   if (start > 0) {
