@@ -183,7 +183,7 @@ std::optional<Table6> build_buckets(std::span<const Ruling> rulings, MaskTable& 
   }
   merge(entries, table.header.default_value);
 
-  // 60 % full: one home bucket in nine spills, and a table of a million takes 36 MB.
+  // 60 % full: one home bucket in seven spills, and a million entries take 36 MB.
   constexpr uint64_t per_mille_full = 600;
   constexpr int attempts_max = 16;
   uint64_t bucket_count = entries.size() * 1000 / (SG_LOOKUP6_BUCKET_ENTRIES * per_mille_full) + 1;
