@@ -40,6 +40,9 @@ void tell_limits(Checked& checked) {
     if (limit.scope.value == Scope::cluster)
       tell(checked, Feature::scope_cluster, limit.scope.place, "scope: cluster");
     if (limit.known) tell(checked, Feature::known_keys, limit.known->place, "known");
+    if (limit.missing_status)
+      tell(checked, Feature::missing_status, limit.missing_status->place,
+           fmt::format("missing: {}", limit.missing_status->value));
     if (limit.over.value.kind == OverKind::cookie)
       tell(checked, Feature::over_cookie, limit.over.place, "over: cookie");
   }
@@ -58,15 +61,22 @@ void tell_lists(Checked& checked) {
            fmt::format("identity: header:{}", rule.identity_header.value));
 }
 
+std::string written(const SignatureSet& set) {
+  constexpr std::array<std::string_view, 6> fields = {"target",     "path",    "query",
+                                                      "user-agent", "header:", "head"};
+  return fmt::format("field: {}{}", fields[static_cast<size_t>(set.field.value)], set.header);
+}
+
 void tell_signatures(Checked& checked) {
   for (const SignatureSet& set : checked.policy.signatures) {
     if (set.field.value != SignatureField::user_agent)
-      tell(checked, Feature::signature_fields, set.field.place, "field");
+      tell(checked, Feature::signature_fields, set.field.place, written(set));
     if (set.then.value == SignatureThen::ban)
       tell(checked, Feature::signature_ban, set.then.place, "then: {ban: ..}");
   }
   for (const Penalty& penalty : checked.policy.penalties)
-    tell(checked, Feature::penalties, penalty.name.place, penalty.name.value);
+    tell(checked, Feature::penalties, penalty.name.place,
+         fmt::format("penalties: {}", penalty.name.value));
 }
 
 void tell_capacity(Checked& checked, const Placed<Capacity>& capacity) {

@@ -14,17 +14,18 @@ namespace surgegate::policy {
   X(forward_gue, false, "packets are encapsulated as with `forward: ipip`")                   \
   X(scope_cluster, false, "each host counts for itself")                                      \
   X(known_keys, false, "every key passes as if it were known")                                \
+  X(missing_status, false, "requests without the header share a bucket of their own")         \
   X(penalties, false, "nobody is banned by them")                                             \
   X(signature_ban, false, "the request is dropped instead")                                   \
   X(signature_fields, false, "only `field: user-agent` is looked at")                         \
   X(capacity, false, "the service has no limit of its own")                                   \
   X(shed, false, "nobody is shed")                                                            \
-  X(upgrade, false, "upgrades are treated as elsewhere")                                      \
+  X(upgrade, false, "what follows an upgrade is read as requests")                            \
   X(protocol_tls, false, "connections are forwarded and limited, their hellos not looked at") \
   X(over_cookie, false, "SYNs over the limit are dropped")                                    \
-  X(identity_chain, false, "the peers themselves are the client")                             \
+  X(identity_chain, false, "only a header with a single address names the client")            \
   X(ceiling, false, "the exempt are not limited at all")                                      \
-  X(deny_response, false, "requests are dropped instead")
+  X(deny_response, false, "packets from these sources are dropped instead")
 
 enum class Feature {
 #define SG_FEATURE(name, enforced, until_then) name,
