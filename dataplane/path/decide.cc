@@ -12,6 +12,11 @@ namespace {
 constexpr uint64_t answers_in_stream =
     SG_FOUND(http_malformed) | SG_FOUND(limit_requests) | SG_FOUND(signature);
 
+// Refusals of a request, as opposed to those of a whole packet.
+constexpr uint64_t refuses_request =
+    answers_in_stream | SG_FOUND(http_malformed_silent) | SG_FOUND(limit_requests_silent) |
+    SG_FOUND(limit_requests_drop) | SG_FOUND(signature_silent) | SG_FOUND(signature_drop);
+
 constexpr std::array<Rule, SG_REASON_COUNT> rule_table = {{
 #define SG_RULE(name, verdict, step, meaning)                                          \
   {SG_REASON_##name, SG_VERDICT_##verdict, SG_STEP_##step, #name, meaning,             \
@@ -61,8 +66,10 @@ void decide(Lane& lane) {
   const Rule& rule = rule_table[static_cast<size_t>(__builtin_ctzll(counted))];
   lane.reason = rule.reason;
   lane.verdict = rule.verdict;
-  // What this segment began with was admitted and charged: it goes, and only the rest is refused.
-  if (lane.round > 0 && lane.verdict != SG_VERDICT_forwarded) {
+  // What stands before the refused request was admitted and charged, in this segment or as the body or
+  // the resend of an earlier one: it goes, and only the rest is refused.
+  bool has_admitted = lane.round > 0 || lane.head_offset > 0;
+  if (has_admitted && (1ull << lane.reason & refuses_request) != 0) {
     lane.reason = SG_REASON_trimmed;
     lane.verdict = SG_VERDICT_forwarded;
   }

@@ -17,8 +17,9 @@ sg_reason reason_named(std::string_view name) {
 }
 
 std::string decided(std::initializer_list<const char*> found, bool answerable = true,
-                    uint8_t round = 0) {
+                    uint8_t round = 0, uint16_t head_offset = 0) {
   Lane lane;
+  lane.head_offset = head_offset;
   lane.answerable = answerable;
   lane.round = round;
   for (const char* name : found) lane.found |= 1ull << reason_named(name);
@@ -128,6 +129,17 @@ TEST(Decide, ARefusalBehindAdmittedRequestsTrims) {
     EXPECT_EQ(decided({"request", refusal}, false, 1), "trimmed") << refusal;
   EXPECT_EQ(decided({"request", "limit_requests", "limit_requests_silent"}, true, 1), "trimmed");
   EXPECT_EQ(decided({"request"}, false, 1), "request");
+}
+
+TEST(Decide, ARefusalBehindABodyOrAResendTrims) {
+  EXPECT_EQ(decided({"request", "limit_requests_silent"}, false, 0, 5), "trimmed");
+  EXPECT_EQ(decided({"request", "limit_requests_drop"}, false, 0, 5), "trimmed");
+}
+
+// A packet over its limit goes nowhere, whatever stands in it.
+TEST(Decide, ARefusedPacketIsNotTrimmed) {
+  EXPECT_EQ(decided({"request", "limit_packets"}, false, 0, 5), "limit_packets");
+  EXPECT_EQ(decided({"no_next_hop"}, false, 0, 5), "no_next_hop");
 }
 
 TEST(Decide, EveryWordIsKnown) {
