@@ -17,7 +17,7 @@ packages_run=(
 packages_test=(
   clang-format clang-tidy lld llvm libclang-rt-14-dev
   nginx-light curl wrk nodejs openssl iputils-ping
-  tcpdump tshark ethtool iproute2 util-linux
+  tcpdump tshark ethtool iproute2 nftables util-linux
   python3-jsonschema
 )
 
