@@ -197,6 +197,32 @@ class ErrorsTest(unittest.TestCase):
             os.sched_yield()
 
 
+class RunErrorsTest(unittest.TestCase):
+    """`surgegate run` refuses what it cannot stand at before it touches anything."""
+
+    def refused(self, why, *words):
+        done = surgegate("run", *words)
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertRegex(done.stderr, rf"^[^\n]*{why}[^\n]*\n$")
+
+    def test_an_interface_that_is_none(self):
+        self.refused("there is no interface `nosuch0` here", "--policy", POLICY, "--interface", "nosuch0")
+
+    def test_an_option_that_is_none_or_missing(self):
+        self.refused("surgegate run: --interface is required", "--policy", POLICY)
+        self.refused("surgegate run: there is no option `--port`", "--policy", POLICY, "--interface", "lo", "--port", "1")
+
+    def test_a_user_who_is_not_root(self):
+        nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.geteuid() == 0 else []
+        program = shutil.copy(PROGRAM, tempfile.mkdtemp(dir="/tmp"))
+        self.addCleanup(shutil.rmtree, Path(program).parent)
+        Path(program).parent.chmod(0o755)
+        done = subprocess.run([*nobody, program, "run", "--policy", POLICY, "--interface", "lo"], capture_output=True,
+                              text=True, timeout=TIMEOUT_S)
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertRegex(done.stderr, r"^surgegate run: raw packets need root[^\n]*\n$")
+
+
 class UnusualTest(unittest.TestCase):
     """What is unusual and works."""
 
