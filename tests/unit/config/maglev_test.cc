@@ -50,6 +50,16 @@ TEST(Maglev, FillsAsThePaperDoes) {
   EXPECT_EQ(fill_maglev(std::vector{b0, b2}, 7), (std::vector<uint16_t>{0, 0, 0, 0, 2, 2, 2}));
 }
 
+// Computed by another program from the description in docs/policy-image.md: quotas of 7, 2 and 4
+// (the largest remainders get what is left), the lighter ones' turns spread over the rounds.
+TEST(Maglev, WeightsTakeTurnsAsThePageSays) {
+  const MaglevClaim heavy{{2, 3}, 4, 0};
+  const MaglevClaim light{{5, 7}, 1, 1};
+  const MaglevClaim middle{{1, 4}, 2, 2};
+  EXPECT_EQ(fill_maglev(std::vector{heavy, light, middle}, 13),
+            (std::vector<uint16_t>{2, 2, 0, 2, 0, 0, 1, 0, 0, 2, 0, 0, 1}));
+}
+
 // Computed by another program from the description in maglev.h: whoever checks a table from outside
 // does the same.
 TEST(Maglev, PermutationsAreWhatTheHeaderSays) {
@@ -86,6 +96,7 @@ TEST(Maglev, SharesAreTheWeightsWhateverTheSum) {
   auto one_large = equal_backends(600, 1);
   one_large[17].weight = 60000;
   expect_shares(one_large, 65537);
+  expect_shares(equal_backends(50, 65000), 655373);  // products beyond 32 bits
   auto spread = equal_backends(200);
   for (auto& backend : spread) backend.weight = backend.slot % 2 ? 65000 : 3;
   expect_shares(spread, 65537);

@@ -61,6 +61,7 @@ TEST(Signatures, EveryRefusedPatternIsNamedWithItsReason) {
   EXPECT_EQ(faults[3].pattern, 5u);
   EXPECT_FALSE(compile_patterns(patterns, SG_FIELD_USER_AGENT));
   EXPECT_TRUE(check_patterns(std::vector<std::string>{"good", "fine"}, SG_FIELD_HEAD).empty());
+  EXPECT_EQ(check_patterns(std::vector<std::string>{"good", "(open"}, SG_FIELD_HEAD).size(), 1u);
 }
 
 TEST(Signatures, TheSamePatternsGiveTheSameBytes) {
