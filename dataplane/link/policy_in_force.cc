@@ -25,7 +25,8 @@ void PolicyInForce::read_lists() {
   uint64_t bit = 1;
   for (const sg_list& list : image_.lists()) {
     if (list.mode == SG_ENFORCE && !list.is_key_list) {
-      if (list.deny) deny_mask_ |= bit;
+      // What denies with a response drops: nothing is answered before a request is read.
+      if (list.deny || list.deny_response != SG_NONE16) deny_mask_ |= bit;
       if (list.exempt_limits) exempt_limits_mask_ |= bit;
       if (list.exempt_signatures) exempt_signatures_mask_ |= bit;
     }

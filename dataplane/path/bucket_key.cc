@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/path/bucket_key.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace surgegate {
 namespace {
+
+constexpr size_t host_bytes_max = 255;  // of a name: RFC 1035 section 2.3.4; what follows is ignored
 
 // An address under a prefix of 0..128 bits, as two words.
 void prefix_words(const uint8_t* ip, uint32_t bits, __u64* words) {
@@ -28,11 +32,18 @@ std::string_view text_of(const Lane& lane, const sg_key_part& part) {
       return head.path;
     case SG_KEY_METHOD:
       return head.method;
-    case SG_KEY_HOST:
-      return head.host;
     default:
       return head.keys[part.header_index];
   }
+}
+
+// Host without case and port, as routes compare it: another spelling must not be another bucket.
+uint64_t host_word(std::string_view host, const sg_secret& secret) {
+  std::array<uint8_t, host_bytes_max> lower;
+  size_t length = 0;
+  for (char c : host.substr(0, std::min(host.find(':'), host_bytes_max)))
+    lower[length++] = static_cast<uint8_t>(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+  return sg_hash_bytes(&secret, lower.data(), static_cast<uint32_t>(length));
 }
 
 bool is_address(const sg_key_part& part) {
@@ -65,6 +76,10 @@ uint64_t bucket_key(const Lane& lane, const sg_limit& limit, const sg_secret& se
                               : lane.packet.tuple.src_ip;
       prefix_words(ip, prefix_bits(ip, limit), words + count);
       count += 2;
+      continue;
+    }
+    if (part.kind == SG_KEY_HOST) {
+      words[count++] = host_word(lane.request.head.host, secret);
       continue;
     }
     std::string_view text = text_of(lane, part);

@@ -32,7 +32,7 @@ uint8_t* put_number(uint8_t* to, uint32_t number) {
 }
 
 uint32_t seconds_up(uint64_t ns) {
-  uint64_t s = (ns + 999'999'999) / 1'000'000'000;
+  uint64_t s = ns / 1'000'000'000 + (ns % 1'000'000'000 != 0 ? 1 : 0);  // ns may be SG_WAIT_NEVER
   return static_cast<uint32_t>(std::clamp<uint64_t>(s, 1, 86'400));
 }
 

@@ -46,7 +46,9 @@ class Steps {
   void parse() { surgegate::parse(burst_->all(), world_.secret()); }
   void classify() { surgegate::classify(burst_->all(), world_.policy()); }
   void track() {
-    Tracker(tracking_, world_.policy(), world_.still(), counters_.track).take(burst_->all());
+    Tracker tracker(tracking_, world_.policy(), world_.still(), counters_.track);
+    for (std::span<Lane> left = burst_->all(); !left.empty();)
+      left = left.subspan(tracker.take(left).size());
   }
   void police() { policer_.police(burst_->all(), world_.policy(), world_.tick()); }
   void inspect() { inspector_.inspect(burst_->all(), world_.policy()); }
