@@ -133,6 +133,8 @@ void check_limits(const ImageView& image) {
     at.below_or_none("over_response", limit.over_response, image.responses().size());
     at.require((limit.over == SG_OVER_RESPONSE) == (limit.over_response != SG_NONE16),
                "over_response", "does not go with `over`");
+    at.require(limit.over != SG_OVER_COOKIE || limit.unit == SG_UNIT_CONNECTIONS, "over",
+               "a cookie answers a SYN, and only connections begin with one");
     at.below_or_none("missing_response", limit.missing_response, image.responses().size());
     at.below_or_none("unknown_response", limit.unknown_response, image.responses().size());
     at.below_or_none("known_list", limit.known_list, image.lists().size());

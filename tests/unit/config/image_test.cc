@@ -220,6 +220,12 @@ TEST(Image, RefusesEveryIndexOutOfRange) {
          "override_until_unix_s");
   expect(refusal_of<sg_limit>(S::limits, 0, [](auto& l) { l.over_response = SG_NONE16; }),
          "over_response");
+  expect(refusal_of<sg_limit>(S::limits, 0,
+                              [](auto& l) {
+                                l.over = SG_OVER_COOKIE;
+                                l.over_response = SG_NONE16;
+                              }),
+         "over: a cookie");
   expect(refusal_of<sg_limit>(S::limits, 0, [](auto& l) { l.key_part_count = 5; }),
          "key_part_count");
   expect(refusal_of<sg_limit>(S::limits, 0, [](auto& l) { l.prefix_v4_bits = 33; }),
