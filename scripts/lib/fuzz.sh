@@ -1,11 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash
-# shellcheck disable=SC2154,SC2317  # `fuzz_runs` and `log_dir` are the caller's; `step` calls functions by name
+# shellcheck disable=SC2154,SC2317  # `fuzz_factor` and `log_dir` are the caller's; `step` calls functions by name
 # The fuzz targets: tests/fuzz/NAME_fuzz.cc each, with inputs in tests/fuzz/corpus/NAME/ and, if it helps,
-# a dictionary in tests/fuzz/NAME.dict. The caller sets `fuzz_runs`.
+# a dictionary in tests/fuzz/NAME.dict. The caller sets `fuzz_factor`.
 
+[[ ${SURGEGATE_SEED:-1} =~ ^(0|[1-9][0-9]*|0x[0-9a-fA-F]+)$ ]] || usage_error "SURGEGATE_SEED wants a number, not '$SURGEGATE_SEED'"
 fuzz_seed=$((${SURGEGATE_SEED:-1} & 0x7fffffff)) # libFuzzer takes 32 bits, and 0 as "make one up"
 ((fuzz_seed)) || fuzz_seed=1
+
+# How many inputs a target gets on top of its corpus: a count, not a time, so that a run can be repeated.
+# Building a list under sanitizers takes milliseconds, looking at a packet microseconds; each count is some 20 s.
+fuzz_runs() { # NAME
+  local runs=20000
+  case $1 in lookup) runs=4000 ;; esac
+  echo $((runs * fuzz_factor))
+}
 
 build_fuzz_targets() { # LABEL...
   local targets=("${@#*/}") with=
@@ -15,7 +24,7 @@ build_fuzz_targets() { # LABEL...
     step --live build-fuzz "building fuzz targets: $#" compile build/fuzz "${targets[@]/%/_fuzz}"
 }
 
-# One target over its corpus and then `fuzz_runs` inputs more. What it finds on the way is thrown away, so
+# One target over its corpus and then over inputs of its own. What it finds on the way is thrown away, so
 # that the same seed gives the same run; an input that breaks it is kept in build/fuzz/found.
 fuzz() { # NAME
   local corpus=tests/fuzz/corpus/$1 dictionary=tests/fuzz/$1.dict program scratch inputs
@@ -28,7 +37,7 @@ fuzz() { # NAME
   scratch=$(mktemp -d)
   ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1 \
     UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-    "$program" "${options[@]}" -runs=$((inputs + fuzz_runs)) "$scratch" "$corpus" && status=0 || status=$?
+    "$program" "${options[@]}" -runs=$((inputs + $(fuzz_runs "$1"))) "$scratch" "$corpus" && status=0 || status=$?
   rm -r "$scratch"
   return "$status"
 }
@@ -42,11 +51,11 @@ advice_fuzz() { # LOG
 fuzz_targets() { # LABEL...
   local label built=true
   build_fuzz_targets "$@" || built=false
-  heading "fuzz targets: seed $fuzz_seed, $fuzz_runs inputs each on top of the corpus"
+  heading "fuzz targets: $#, seed $fuzz_seed"
   for label; do
     if ! $built; then
       record "$label" 1 'it was not built, see above'
-    elif substep "$label" "$label" fuzz "${label#*/}"; then
+    elif substep "$label" "$label, $(fuzz_runs "${label#*/}") inputs on top of its corpus" fuzz "${label#*/}"; then
       record "$label" 0 ''
     else
       record "$label" 1 "see above, or $log_dir/$label.log"

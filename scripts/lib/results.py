@@ -77,7 +77,8 @@ def unittest_cases(label, log, status):
         yield label, None if status == 0 and not ran else f"{ending(status)}\n{tail(printed)}"
         return
     faults = {}
-    for block in re.split(r"^={70}\n", printed, flags=re.M)[1:]:
+    blocks = re.split(r"^-{70}\nRan ", printed, flags=re.M)[0]
+    for block in re.split(r"^={70}\n", blocks, flags=re.M)[1:]:
         kind, case = re.match(r"(\w+): (.*)", block).groups()
         faults.setdefault(case.split()[0], f"{kind}\n{block.partition('-' * 70)[2]}")
     for case, reason in re.findall(r"^(\w+) \(.*skipped (.*)$", printed, re.M):

@@ -57,6 +57,7 @@ numbered() { # PREFIX [--live] LOG TITLE COMMAND...
   shift 2
   mkdir -p "$(dirname "$log")"
   printf '%s %s ... ' "$prefix" "$title"
+  rm -f "$log" # an older one would speak for this step
   if $live; then
     printf '\n'
     "$@" </dev/null || status=$?
