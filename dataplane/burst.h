@@ -58,9 +58,9 @@ struct Lane {
   bool counts_request = false;  // the payload is judged as a request
   uint16_t head_offset = 0;   // of the head, in the payload
   bool has_more = false;      // another request follows in this segment: judged in another round
-  uint8_t round = 0;          // how many of this segment's requests were admitted before
-  uint8_t requests_admitted = 0;
-  uint8_t requests_refused = 0;
+  uint16_t round = 0;         // how many of this segment's requests were admitted before
+  uint16_t requests_admitted = 0;
+  uint16_t requests_refused = 0;
   uint8_t reader_after = 0;   // the flow's reader if the packet is forwarded
   uint32_t next_seq_after = 0;
   uint64_t body_left_after = 0;

@@ -241,11 +241,10 @@ void Tracker::settle(Part part) {
   for (Lane& lane : part) {
     bool whole = lane.verdict == SG_VERDICT_forwarded && lane.reason != SG_REASON_trimmed;
     if (lane.counts_request) {
-      uint8_t& count = whole ? lane.requests_admitted : lane.requests_refused;
-      count = static_cast<uint8_t>(std::min(count + 1, 255));
+      (whole ? lane.requests_admitted : lane.requests_refused)++;
     }
     lane.has_more = lane.has_more && whole;
-    if (lane.has_more) lane.round = static_cast<uint8_t>(std::min(lane.round + 1, 255));
+    if (lane.has_more) lane.round++;  // a frame holds fewer than 2^16 requests: each has many bytes
     if (lane.flow == nullptr) continue;
     if (lane.verdict == SG_VERDICT_forwarded)
       settle_forwarded(lane);

@@ -11,8 +11,6 @@
 namespace surgegate::testing {
 namespace {
 
-constexpr sg_secret test_secret = {0x0706050403020100ull, 0x0f0e0d0c0b0a0908ull};
-
 template <class Counts>
 uint64_t sum_of(const Counts& counts) {
   uint64_t sum = 0;
@@ -40,7 +38,7 @@ bool fits(const Fate& fate) {
 Arena open_arena(const JourneyOptions& options) {
   ArenaOptions arena;
   arena.layout = state_layout(FlowTable::entries_for(options.flows_min), options.bucket_sets);
-  arena.secret = test_secret;
+  arena.secret = options.secret;
   arena.boot_id = "00000000-0000-0000-0000-000000000001";
   auto opened = Arena::open(arena);
   if (!opened) throw std::runtime_error(opened.error());

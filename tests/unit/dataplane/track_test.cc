@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the flow's entry remembers of a connection; what that does to packets is in tests/packets.
+#include "dataplane/path/track.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/client.h"
+#include "tests/support/journey.h"
+#include "tests/support/policy_text.h"
+#include "tests/unit/dataplane/policies.h"
+
+namespace surgegate {
+namespace {
+
+using testing::Bytes;
+using testing::Client;
+using testing::get;
+using testing::Journey;
+using testing::policy_in_force;
+
+class Track : public ::testing::Test {
+ protected:
+  const sg_flow* entry() {
+    const sg_flow* found = nullptr;
+    for (const sg_flow& flow : journey_.flows())
+      if (flow.hash != 0) {
+        EXPECT_EQ(found, nullptr) << "one connection, one entry";
+        found = &flow;
+      }
+    return found;
+  }
+  sg_reason reason(const Bytes& frame) { return journey_.send(frame).reason; }
+
+  Journey journey_{policy_in_force(testing::shop())};
+  Client client_{"192.0.2.1", 4000};
+};
+
+TEST_F(Track, AConnectionGoesFromOpeningToEstablishedToClosing) {
+  reason(client_.open());
+  ASSERT_NE(entry(), nullptr);
+  EXPECT_EQ(entry()->state, SG_FLOW_OPENING);
+  EXPECT_EQ(entry()->next_seq, client_.fields.seq);
+  EXPECT_EQ(entry()->mss_64, 1460 / 64);
+  reason(client_.acknowledge());
+  EXPECT_EQ(entry()->state, SG_FLOW_ESTABLISHED);
+  reason(client_.close());
+  EXPECT_EQ(entry()->state, SG_FLOW_CLOSING);
+}
+
+TEST_F(Track, TheNextHeadIsAwaitedBehindEachRequest) {
+  reason(client_.open());
+  reason(client_.acknowledge());
+  for (int i = 0; i < 3; i++) {
+    reason(client_.send(get()));
+    EXPECT_EQ(entry()->next_seq, client_.fields.seq);
+    EXPECT_EQ(entry()->reader, SG_READER_HEAD);
+    client_.read();
+  }
+  EXPECT_EQ(entry()->flags & SG_FLOW_PIPELINED, 0);
+}
+
+TEST_F(Track, ARequestBeforeTheAnswerToTheLastOneIsPipelined) {
+  reason(client_.open());
+  reason(client_.acknowledge());
+  reason(client_.send(get()));
+  reason(client_.send(get()));
+  EXPECT_NE(entry()->flags & SG_FLOW_PIPELINED, 0);
+}
+
+TEST_F(Track, APacketThatWasDroppedLeavesTheFlowAsItWas) {
+  reason(client_.open());
+  reason(client_.acknowledge());
+  reason(client_.send(get()));
+  const sg_flow before = *entry();
+  testing::FrameFields spoiled = client_.fields;
+  spoiled.tcp_flags = testing::psh | testing::ack;
+  spoiled.payload = testing::bytes_of(get());
+  spoiled.l4_checksum_xor = 1;
+  ASSERT_EQ(reason(build(spoiled)), SG_REASON_l4_checksum);
+  spoiled.l4_checksum_xor = 0;
+  spoiled.payload = testing::bytes_of("GET  / HTTP/1.1\r\n\r\n");
+  ASSERT_EQ(reason(build(spoiled)), SG_REASON_http_malformed_silent);
+  EXPECT_EQ(std::memcmp(&before, entry(), sizeof(before)), 0);
+}
+
+// Whatever a body's length claims, the boundary is found again.
+TEST_F(Track, ABodyIsSteppedOverInStrides) {
+  reason(client_.open());
+  reason(client_.acknowledge());
+  const uint64_t length = (1ull << 33) + 12345;
+  const std::string head =
+      "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(length) + "\r\n\r\n";
+  ASSERT_EQ(reason(client_.send(head)), SG_REASON_request);
+  const std::string block(60'000, 'b');
+  uint64_t sent = 0;
+  // One segment in a thousand arrives here: the gate need not see them all to keep its place.
+  while (sent + 60'000 * 1000 < length) {
+    ASSERT_EQ(reason(client_.send(block)), SG_REASON_body) << sent;
+    client_.fields.seq += 999 * 60'000;
+    sent += 1000 * 60'000;
+  }
+  client_.fields.seq += static_cast<uint32_t>(length - sent);
+  client_.read();
+  EXPECT_EQ(reason(client_.send(get())), SG_REASON_request);
+  EXPECT_EQ(entry()->next_seq, client_.fields.seq);
+}
+
+// Every way to cut a chunked body, with a request behind it, into three segments.
+TEST_F(Track, AChunkedBodyMayBeCutAnywhere) {
+  const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::string body = "5;e=x\r\nhello\r\n10\r\n0123456789abcdef\r\n0\r\nT: r\r\n\r\n";
+  uint16_t port = 10;
+  for (size_t a = 1; a < body.size(); a += 3) {
+    for (size_t b = a + 1; b < body.size(); b += 2) {
+      Client client("192.0.2.7", port++);
+      reason(client.open());
+      reason(client.acknowledge());
+      ASSERT_EQ(reason(client.send(head)), SG_REASON_request);
+      ASSERT_EQ(reason(client.send(body.substr(0, a))), SG_REASON_body);
+      ASSERT_EQ(reason(client.send(body.substr(a, b - a))), SG_REASON_body);
+      ASSERT_EQ(reason(client.send(body.substr(b))), SG_REASON_body);
+      client.read();
+      ASSERT_EQ(reason(client.send(get())), SG_REASON_request) << "cut at " << a << " and " << b;
+    }
+  }
+}
+
+// The same with the whole of it behind its head, cut once, and the next head in the last segment.
+TEST_F(Track, ARequestBehindAChunkedBodyIsFoundInItsSegment) {
+  const std::string all =
+      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n" +
+      get();
+  const size_t head = all.find("5\r\n");
+  uint16_t port = 10;
+  for (size_t cut = head; cut + get().size() <= all.size(); cut++) {
+    Client client("192.0.2.7", port++);
+    reason(client.open());
+    reason(client.acknowledge());
+    const uint32_t first = journey_.send(client.send(all.substr(0, cut))).requests_admitted;
+    const uint32_t second = journey_.send(client.send(all.substr(cut))).requests_admitted;
+    EXPECT_EQ(first, 1u) << cut;
+    EXPECT_EQ(second, 1u) << cut;
+  }
+}
+
+TEST_F(Track, ASynOnAnEstablishedConnectionChangesNothing) {
+  reason(client_.open());
+  reason(client_.acknowledge());
+  const sg_flow before = *entry();
+  Client again("192.0.2.1", 4000);
+  again.fields.seq = 77;
+  EXPECT_EQ(reason(again.open()), SG_REASON_syn);
+  EXPECT_EQ(std::memcmp(&before, entry(), sizeof(before)), 0);
+}
+
+TEST_F(Track, DatagramsTakeNoEntry) {
+  EXPECT_EQ(reason(Client("192.0.2.1", 5, "198.51.100.53", 53).datagram("q")), SG_REASON_datagram);
+  EXPECT_EQ(entry(), nullptr);
+}
+
+TEST_F(Track, StraysTakeNoEntry) {
+  EXPECT_EQ(reason(client_.send("anything")), SG_REASON_stray);
+  EXPECT_EQ(reason(client_.send(get())), SG_REASON_request);
+  EXPECT_EQ(entry(), nullptr);
+}
+
+}  // namespace
+}  // namespace surgegate
