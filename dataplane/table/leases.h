@@ -60,7 +60,7 @@ class Leases {
   // displaced meanwhile.
   bool unspend(uint64_t key_hash, const sg_bucket_rule& rule, uint32_t units) {
     Lease& lease = slot(key_hash);
-    if (lease.cell == nullptr || lease.key_hash != key_hash) return false;
+    if (lease.key_hash != key_hash) return false;
     lease.left_parts += price_parts(rule, units);
     return true;
   }
@@ -70,11 +70,11 @@ class Leases {
   // exactly.
   static constexpr uint64_t parts_per_ns = SG_LEASE_UNITS;
 
-  struct Lease {
+  struct Lease {  // a free slot is one that has expired
     uint64_t key_hash = 0;
     uint64_t end_ns = 0;
     uint64_t left_parts = 0;
-    __u64* cell = nullptr;  // where it was charged; nullptr: a free slot
+    __u64* cell = nullptr;  // where it was charged
   };
   static_assert(sizeof(Lease) == 32, "two to a cache line");
   static_assert((SG_LEASE_SLOTS & (SG_LEASE_SLOTS - 1)) == 0);
@@ -84,7 +84,7 @@ class Leases {
   }
 
   static uint64_t left_parts(const Lease& lease, uint64_t now_ns) {
-    if (lease.cell == nullptr || lease.end_ns <= now_ns) return 0;
+    if (lease.end_ns <= now_ns) return 0;
     return std::min(lease.left_parts, (lease.end_ns - now_ns) * parts_per_ns);
   }
 

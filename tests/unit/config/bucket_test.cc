@@ -144,14 +144,16 @@ TEST(Bucket, AFullSetRefusesANewcomerThatItsSmallestLeavesNoRoomFor) {
 }
 
 TEST(Bucket, ATatThatTheLimitCannotHaveMadeIsAnotherKeys) {
-  Set s;
-  s.charge(1, day_long, 2, now0);  // the twin: same tag, two hours ahead
-  EXPECT_EQ(s.charge(1, slow, 1, now0), SG_BUCKET_CHARGED);
-  EXPECT_EQ(s.view.foreign, 1);
-  EXPECT_EQ(s.burst_left(1, slow, now0), 4u);
-  // The twin's own limit sees both and keeps to the one that it can have made and that owes more.
-  EXPECT_TRUE(s.read(1, day_long, 1, now0));
-  EXPECT_EQ(s.view.ahead_ns, 2 * hour);
+  for (size_t twin : {0, 1, 7}) {
+    Set s;
+    s.set.cells[twin] = cell_at(1, now0 + 2 * hour);  // the twin: same tag, another limit
+    EXPECT_EQ(s.charge(1, slow, 1, now0), SG_BUCKET_CHARGED);
+    EXPECT_EQ(s.view.foreign, 1);
+    EXPECT_EQ(s.burst_left(1, slow, now0), 4u);
+    // The twin's own limit could have made either; it keeps to the one that owes more.
+    EXPECT_TRUE(s.read(1, day_long, 1, now0));
+    EXPECT_EQ(s.view.ahead_ns, 2 * hour);
+  }
 }
 
 TEST(Bucket, AClockThatIsBehindDoesNotTakeAnEmptyBucketForAnotherKeys) {

@@ -114,6 +114,26 @@ TEST_F(LeasesTest, WorkersShareABucketButNotTheirLeases) {
             4 * SG_LEASE_UNITS - 2);
 }
 
+TEST_F(LeasesTest, OneUnitMayMeetTwoLeasedLimitsInOneSlot) {
+  ASSERT_TRUE(charge(key, 1, now0));
+  // The second limit is covered when it is read, and no more when its turn comes.
+  BucketCharge charges[] = {{same_slot, &fast, 1, true}, {key, &fast, 1, true}};
+  EXPECT_TRUE(charge_all(table, leases, charges, now0, counters).admitted());
+  EXPECT_EQ(units_until_refusal(leases, key, now0), 3 * SG_LEASE_UNITS - 1);
+}
+
+TEST_F(LeasesTest, AnUndoneUnitDoesNotEndUpInTheLeaseThatTookItsSlot) {
+  constexpr sg_bucket_rule single = {lease_ns, lease_ns, lease_ns};
+  ASSERT_TRUE(charge(same_slot, 2 * SG_LEASE_UNITS, now0));
+  ASSERT_TRUE(charge(key, 1, now0));
+  BucketCharge charges[] = {{key, &fast, 1, true},
+                            {same_slot, &fast, 1, true},
+                            {7, &single, 1, false},
+                            {7, &single, 1, false}};
+  EXPECT_EQ(charge_all(table, leases, charges, now0, counters).refused_index, 3u);
+  EXPECT_EQ(units_until_refusal(leases, same_slot, now0), 2 * SG_LEASE_UNITS);
+}
+
 // The worst that docs/buckets.md allows for, so that nobody takes the term for a formality.
 TEST_F(LeasesTest, ALeaseGivenBackLetsAnotherWorkersOverlapTheNext) {
   Leases other;
