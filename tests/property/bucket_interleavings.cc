@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "tests/support/seed.h"
@@ -297,7 +298,8 @@ void explore_scenarios(bool with_give_backs, bool with_scrub) {
     schedules += scenario.explore();
     worst = std::max(worst, scenario.worst_excess());
   }
-  std::printf("%lu schedules, worst excess %ld\n", schedules, worst);
+  ::testing::Test::RecordProperty("schedules", std::to_string(schedules));
+  ::testing::Test::RecordProperty("worst_excess_ns", std::to_string(worst));
   EXPECT_GT(schedules, 100 * scenarios);
 }
 
