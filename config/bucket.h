@@ -119,8 +119,7 @@ SG_INLINE __u64 sg_bucket_find_smallest(const __u64* words, __u64 now_ns,
 SG_INLINE void sg_bucket_find(const struct sg_bucket_set* set, __u64 tag,
                               const struct sg_bucket_rule* rule, __u64 now_ns,
                               struct sg_bucket_view* view) {
-  const __u64 foreign_rank =
-      SG_BUCKET_STALE_NS_MAX + rule->horizon_seen_ns + SG_BUCKET_SKEW_NS_MAX;
+  const __u64 foreign_rank = SG_BUCKET_STALE_NS_MAX + rule->horizon_seen_ns + SG_BUCKET_SKEW_NS_MAX;
   __u64 words[SG_BUCKET_SET_CELLS];  // one snapshot, so that both searches speak of one state
   __u64 rank = 0;
   view->own = 0;

@@ -17,26 +17,26 @@ enum sg_flow_state {
 // What the byte at next_seq is. The chunk states follow the grammar of RFC 9112 section 7.1 byte by
 // byte, so that a chunk header may be cut anywhere and nothing of it need be kept.
 enum sg_reader {
-  SG_READER_HEAD,          // the first byte of a request head
-  SG_READER_CHUNK_FIRST,   // the first digit of a chunk size
-  SG_READER_CHUNK_SIZE,    // a later digit; body_left_bytes holds the size so far
-  SG_READER_CHUNK_EXT,     // in a chunk extension, or spaces before one
-  SG_READER_CHUNK_LF,      // the LF that ends a chunk-size line
-  SG_READER_DATA_CR,       // the CR that ends a chunk's data
+  SG_READER_HEAD,         // the first byte of a request head
+  SG_READER_CHUNK_FIRST,  // the first digit of a chunk size
+  SG_READER_CHUNK_SIZE,   // a later digit; body_left_bytes holds the size so far
+  SG_READER_CHUNK_EXT,    // in a chunk extension, or spaces before one
+  SG_READER_CHUNK_LF,     // the LF that ends a chunk-size line
+  SG_READER_DATA_CR,      // the CR that ends a chunk's data
   SG_READER_DATA_LF,
   SG_READER_TRAILER,       // the first byte of a trailer line
   SG_READER_TRAILER_LINE,  // in a trailer line
   SG_READER_TRAILER_LF,
-  SG_READER_LAST_LF,       // the LF of the empty line that ends the message
-  SG_READER_LOST,          // not known: any segment may begin with a head
-  SG_READER_NONE           // nothing to read: not an HTTP service
+  SG_READER_LAST_LF,  // the LF of the empty line that ends the message
+  SG_READER_LOST,     // not known: any segment may begin with a head
+  SG_READER_NONE      // nothing to read: not an HTTP service
 };
 
 enum sg_flow_flag {
-  SG_FLOW_PIPELINED = 1,     // a request began before the one before it was answered
-  SG_FLOW_HAS_REQUEST = 2,   // request_ack is meaningful
-  SG_FLOW_TIMESTAMPS = 4,    // newest_ts is meaningful
-  SG_FLOW_ANSWER_HEAD = 8    // tombstone: the refused request was a HEAD: no body
+  SG_FLOW_PIPELINED = 1,    // a request began before the one before it was answered
+  SG_FLOW_HAS_REQUEST = 2,  // request_ack is meaningful
+  SG_FLOW_TIMESTAMPS = 4,   // newest_ts is meaningful
+  SG_FLOW_ANSWER_HEAD = 8   // tombstone: the refused request was a HEAD: no body
 };
 
 // A range of the stream that was judged and forwarded: what a resend is compared with.
@@ -60,9 +60,9 @@ struct sg_flow {
       __u64 body_left_bytes;  // bytes from next_seq on that pass unread (http_chunks.h: or a size)
     };
     struct {
-      __u32 answer_seq;   // tombstone: where our answer starts,
-      __u32 receive_next; // and what we have of the client's stream
-      __u32 response_id;  // low half of sg_response.id
+      __u32 answer_seq;    // tombstone: where our answer starts,
+      __u32 receive_next;  // and what we have of the client's stream
+      __u32 response_id;   // low half of sg_response.id
       __u32 retry_after_s;
       __u16 answer_bytes;  // of its content; 0: there was no room for any, and FIN was all
       __u16 tombstone_reserved[3];
@@ -70,11 +70,11 @@ struct sg_flow {
   };
   __u16 backend_slot;  // SG_NONE16: none
   __u16 backend_generation;
-  __u8 state;   // sg_flow_state
-  __u8 reader;  // sg_reader
-  __u8 flags;   // sg_flow_flag
-  __u8 mss_64;  // the client's MSS in units of 64 bytes; 0: not known
-  __u16 cold_index;       // SG_NONE16: none
+  __u8 state;        // sg_flow_state
+  __u8 reader;       // sg_reader
+  __u8 flags;        // sg_flow_flag
+  __u8 mss_64;       // the client's MSS in units of 64 bytes; 0: not known
+  __u16 cold_index;  // SG_NONE16: none
   __u16 cold_generation;
   struct sg_judged judged;
 };

@@ -15,7 +15,9 @@ struct sg_sip {
   __u64 v0, v1, v2, v3;
 };
 
-SG_INLINE __u64 sg_rotl64(__u64 x, int bits) { return (x << bits) | (x >> (64 - bits)); }
+SG_INLINE __u64 sg_rotl64(__u64 x, int bits) {
+  return (x << bits) | (x >> (64 - bits));
+}
 
 SG_INLINE void sg_sip_round(struct sg_sip* s) {
   s->v0 += s->v1;
@@ -91,7 +93,9 @@ SG_INLINE __u64 sg_flow_hash(const struct sg_secret* secret, const struct sg_flo
   return sg_hash_words(secret, words, 5);
 }
 
-SG_INLINE __u32 sg_flow_shard(__u64 flow_hash) { return (__u32)(flow_hash >> 56); }
+SG_INLINE __u32 sg_flow_shard(__u64 flow_hash) {
+  return (__u32)(flow_hash >> 56);
+}
 
 #ifdef __cplusplus
 static_assert(sizeof(sg_flow_tuple) == 40, "hashed as five words: no padding may hide in it");

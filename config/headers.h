@@ -151,8 +151,8 @@ SG_INLINE int sg_ip4_martian(const __u8* src, const __u8* dst) {
   return sg_load_u32(src) == sg_load_u32(dst);
 }
 
-// ::/128, ::1, multicast, and IPv4-mapped addresses, which stand for IPv4 inside a host and must not
-// appear on a wire [RFC 4291 sections 2.5.2, 2.5.3, 2.7; RFC 4038 section 4.2].
+// ::/128, ::1, multicast, and IPv4-mapped addresses, which stand for IPv4 inside a host and must
+// not appear on a wire [RFC 4291 sections 2.5.2, 2.5.3, 2.7; RFC 4038 section 4.2].
 SG_INLINE int sg_ip6_martian(const __u8* src, const __u8* dst) {
   __u64 high = sg_load_u64(src);
   __u64 low = sg_load_u64(src + 8);

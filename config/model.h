@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The policy as its author wrote it: values understood, names not yet resolved, every value with
-// the place it came from. parse.cc makes it, check.cc judges it, compile.cc turns it into the image.
+// the place it came from. parse.cc makes it, check.cc judges it, compile.cc turns it into the
+// image.
 #pragma once
 
 #include <array>
@@ -93,8 +94,8 @@ struct List {
   bool exempt_signatures = false;
   bool exempt_penalties = false;
   bool deny_drop = false;
-  std::optional<Name> deny_response;          // deny: RESPONSE, for requests
-  std::optional<Placed<Rate>> ceiling;        // what the exempt may still use, per source
+  std::optional<Name> deny_response;    // deny: RESPONSE, for requests
+  std::optional<Placed<Rate>> ceiling;  // what the exempt may still use, per source
   Mode mode = Mode::enforce;
 };
 
@@ -139,7 +140,7 @@ struct Limit {
   Placed<Over> over;
   std::optional<Name> known;                // a list of kind key
   std::optional<Placed<uint16_t>> unknown;  // status for a key that is not in `known`
-  std::optional<Name> missing_limit;        // the limit that counts where the key's header is missing
+  std::optional<Name> missing_limit;  // the limit that counts where the key's header is missing
   std::optional<Placed<uint16_t>> missing_status;
   Placed<Scope> scope;
   Mode mode = Mode::enforce;
@@ -154,8 +155,8 @@ struct SignatureSet {
   std::string header;  // lower case, field header only
   std::vector<Placed<std::string>> patterns;
   Placed<SignatureThen> then;
-  Name refuse_response;      // then refuse: a response's name or a bare status
-  uint64_t ban_ns = 0;       // then ban
+  Name refuse_response;  // then refuse: a response's name or a bare status
+  uint64_t ban_ns = 0;   // then ban
   Mode mode = Mode::enforce;
 };
 
@@ -186,9 +187,9 @@ enum class PathMatch { any, exact, prefix, glob };
 struct Route {
   Place place{};
   PathMatch path_match = PathMatch::any;
-  std::string path;                                    // "/checkout/*" is prefix "/checkout/"
-  std::string method;                                  // empty: any
-  std::string host;                                    // lower case, empty: any
+  std::string path;                                          // "/checkout/*" is prefix "/checkout/"
+  std::string method;                                        // empty: any
+  std::string host;                                          // lower case, empty: any
   std::vector<std::pair<std::string, std::string>> headers;  // name lower case; value exact
   Class klass = Class::normal;
   std::vector<Name> limits;      // on top of the service's
@@ -248,7 +249,8 @@ struct Pool {
 };
 
 struct Policy {
-  std::vector<std::string> files;  // files[0] is the policy itself, then its includes and data files
+  std::vector<std::string>
+      files;  // files[0] is the policy itself, then its includes and data files
   Defaults defaults;
   std::vector<ClientRule> clients;
   std::vector<List> lists;

@@ -23,31 +23,31 @@
 // X(name, tag, record type, required). A reader refuses an image that lacks a required section, and
 // one that carries an unknown section whose `required` flag is set: an older dataplane must not
 // pretend to enforce what it has never heard of.
-#define SG_SECTIONS(X)                                                                       \
-  X(strings, SG_TAG('S', 'T', 'R', 'S'), char, 1)                                            \
-  X(services, SG_TAG('S', 'E', 'R', 'V'), struct sg_service, 1)                              \
-  X(vips, SG_TAG('V', 'I', 'P', 'S'), struct sg_vip, 1)                                      \
-  X(limits, SG_TAG('L', 'I', 'M', 'T'), struct sg_limit, 1)                                  \
-  X(limit_refs, SG_TAG('L', 'R', 'E', 'F'), __u16, 1)                                        \
-  X(routes, SG_TAG('R', 'O', 'U', 'T'), struct sg_route, 1)                                  \
-  X(route_headers, SG_TAG('R', 'H', 'D', 'R'), struct sg_route_header, 1)                    \
-  X(responses, SG_TAG('R', 'E', 'S', 'P'), struct sg_response, 1)                            \
-  X(key_headers, SG_TAG('K', 'H', 'D', 'R'), struct sg_text, 1)                              \
-  X(lists, SG_TAG('L', 'I', 'S', 'T'), struct sg_list, 1)                                    \
-  X(key_digests, SG_TAG('K', 'S', 'H', 'A'), struct sg_key_digest, 1)                        \
-  X(list_masks, SG_TAG('L', 'M', 'S', 'K'), __u64, 1)                                        \
-  X(lookup_lines, SG_TAG('L', 'K', 'L', 'N'), struct sg_lookup_line, 1)                      \
-  X(lookup_buckets, SG_TAG('L', 'K', 'B', 'K'), struct sg_lookup_bucket, 1)                  \
-  X(lookup_header, SG_TAG('L', 'K', 'H', 'D'), struct sg_lookup_header, 1)                   \
-  X(clients, SG_TAG('C', 'L', 'N', 'T'), struct sg_client_rule, 1)                           \
-  X(pools, SG_TAG('P', 'O', 'O', 'L'), struct sg_pool, 1)                                    \
-  X(backends, SG_TAG('B', 'K', 'N', 'D'), struct sg_backend, 1)                              \
-  X(maglev, SG_TAG('M', 'A', 'G', 'L'), __u16, 1)                                            \
-  X(maglev_previous, SG_TAG('M', 'A', 'G', 'P'), __u16, 1)                                   \
-  X(signatures, SG_TAG('S', 'I', 'G', 'S'), struct sg_signature_set, 1)                      \
-  X(patterns, SG_TAG('P', 'A', 'T', 'N'), struct sg_pattern, 1)                              \
-  X(databases, SG_TAG('H', 'S', 'D', 'B'), struct sg_database, 1)                            \
-  X(database_bytes, SG_TAG('H', 'S', 'B', 'L'), __u8, 1)                                     \
+#define SG_SECTIONS(X)                                                      \
+  X(strings, SG_TAG('S', 'T', 'R', 'S'), char, 1)                           \
+  X(services, SG_TAG('S', 'E', 'R', 'V'), struct sg_service, 1)             \
+  X(vips, SG_TAG('V', 'I', 'P', 'S'), struct sg_vip, 1)                     \
+  X(limits, SG_TAG('L', 'I', 'M', 'T'), struct sg_limit, 1)                 \
+  X(limit_refs, SG_TAG('L', 'R', 'E', 'F'), __u16, 1)                       \
+  X(routes, SG_TAG('R', 'O', 'U', 'T'), struct sg_route, 1)                 \
+  X(route_headers, SG_TAG('R', 'H', 'D', 'R'), struct sg_route_header, 1)   \
+  X(responses, SG_TAG('R', 'E', 'S', 'P'), struct sg_response, 1)           \
+  X(key_headers, SG_TAG('K', 'H', 'D', 'R'), struct sg_text, 1)             \
+  X(lists, SG_TAG('L', 'I', 'S', 'T'), struct sg_list, 1)                   \
+  X(key_digests, SG_TAG('K', 'S', 'H', 'A'), struct sg_key_digest, 1)       \
+  X(list_masks, SG_TAG('L', 'M', 'S', 'K'), __u64, 1)                       \
+  X(lookup_lines, SG_TAG('L', 'K', 'L', 'N'), struct sg_lookup_line, 1)     \
+  X(lookup_buckets, SG_TAG('L', 'K', 'B', 'K'), struct sg_lookup_bucket, 1) \
+  X(lookup_header, SG_TAG('L', 'K', 'H', 'D'), struct sg_lookup_header, 1)  \
+  X(clients, SG_TAG('C', 'L', 'N', 'T'), struct sg_client_rule, 1)          \
+  X(pools, SG_TAG('P', 'O', 'O', 'L'), struct sg_pool, 1)                   \
+  X(backends, SG_TAG('B', 'K', 'N', 'D'), struct sg_backend, 1)             \
+  X(maglev, SG_TAG('M', 'A', 'G', 'L'), __u16, 1)                           \
+  X(maglev_previous, SG_TAG('M', 'A', 'G', 'P'), __u16, 1)                  \
+  X(signatures, SG_TAG('S', 'I', 'G', 'S'), struct sg_signature_set, 1)     \
+  X(patterns, SG_TAG('P', 'A', 'T', 'N'), struct sg_pattern, 1)             \
+  X(databases, SG_TAG('H', 'S', 'D', 'B'), struct sg_database, 1)           \
+  X(database_bytes, SG_TAG('H', 'S', 'B', 'L'), __u8, 1)                    \
   X(penalties, SG_TAG('P', 'E', 'N', 'L'), struct sg_penalty, 1)
 // lookup_*, with list_masks: the arrays of config/lookup.h; lookup_header has one record.
 
@@ -95,8 +95,14 @@ enum sg_key_kind {
   SG_KEY_HEADER
 };
 enum sg_path_match { SG_PATH_ANY, SG_PATH_EXACT, SG_PATH_PREFIX, SG_PATH_GLOB };
-enum sg_field { SG_FIELD_TARGET, SG_FIELD_PATH, SG_FIELD_QUERY, SG_FIELD_USER_AGENT,
-                SG_FIELD_HEADER, SG_FIELD_HEAD };
+enum sg_field {
+  SG_FIELD_TARGET,
+  SG_FIELD_PATH,
+  SG_FIELD_QUERY,
+  SG_FIELD_USER_AGENT,
+  SG_FIELD_HEADER,
+  SG_FIELD_HEAD
+};
 enum sg_then { SG_THEN_REFUSE, SG_THEN_DROP, SG_THEN_BAN };
 enum sg_health_kind { SG_HEALTH_NONE, SG_HEALTH_TCP, SG_HEALTH_HTTP, SG_HEALTH_TLS };
 enum sg_backend_state { SG_BACKEND_FREE, SG_BACKEND_ACTIVE, SG_BACKEND_DRAIN, SG_BACKEND_GONE };
@@ -163,12 +169,12 @@ struct sg_limit {
   __u16 missing_response;  // answers instead where a header of the key is missing; SG_NONE16: none
   __u16 unknown_response;  // to a key that is not in known_list; SG_NONE16: none
   __u16 known_list;        // a key list; SG_NONE16: none
-  __u8 unit;             // sg_unit
-  __u8 over;             // sg_over
-  __u8 mode;             // sg_mode
-  __u8 scope;            // sg_scope
-  __u8 prefix_v4_bits;   // 0..32
-  __u8 prefix_v6_bits;   // 0..128
+  __u8 unit;               // sg_unit
+  __u8 over;               // sg_over
+  __u8 mode;               // sg_mode
+  __u8 scope;              // sg_scope
+  __u8 prefix_v4_bits;     // 0..32
+  __u8 prefix_v6_bits;     // 0..128
   __u8 key_part_count;
   __u8 reserved[5];
   struct sg_key_part key[SG_LIMIT_KEY_PARTS_MAX];
@@ -198,9 +204,9 @@ struct sg_route {
 // The answer in four runs of bytes; the dataplane writes between them the date (29 bytes, RFC 9110
 // section 5.6.7) and, where retry_label is not empty, the seconds to wait:
 //   status_line DATE [retry_label SECONDS] fields body
-// All of it is at most SG_RESPONSE_BYTES_MAX with SG_RETRY_DIGITS_MAX digits. Where there is no wait
-// to tell, label and digits are left out together, and the rest is still a whole answer. The first
-// records of the section are the built-in 400, 429 and 503.
+// All of it is at most SG_RESPONSE_BYTES_MAX with SG_RETRY_DIGITS_MAX digits. Where there is no
+// wait to tell, label and digits are left out together, and the rest is still a whole answer. The
+// first records of the section are the built-in 400, 429 and 503.
 #define SG_RESPONSE_400 0
 #define SG_RESPONSE_429 1
 #define SG_RESPONSE_503 2
@@ -212,9 +218,10 @@ struct sg_response {
   struct sg_text name;
   struct sg_text status_line;  // "HTTP/1.1 429 Too Many Requests\r\nDate: "
   struct sg_text retry_label;  // "\r\nRetry-After: " or empty
-  struct sg_text fields;       // "\r\nContent-Type: ...\r\nContent-Length: 12\r\nConnection: close\r\n\r\n"
+  struct sg_text
+      fields;  // "\r\nContent-Type: ...\r\nContent-Length: 12\r\nConnection: close\r\n\r\n"
   struct sg_text body;
-  __u64 retry_min_ns;     // retry_fixed: what Retry-After says, before jitter
+  __u64 retry_min_ns;  // retry_fixed: what Retry-After says, before jitter
   __u64 retry_jitter_ns;
   __u16 status;
   __u8 retry_fixed;  // 0: the wait comes from the bucket
@@ -233,8 +240,8 @@ struct sg_list {
   __u8 exempt_limits;
   __u8 exempt_signatures;
   __u8 exempt_penalties;
-  __u8 deny;            // 1: drop
-  __u8 mode;            // sg_mode
+  __u8 deny;  // 1: drop
+  __u8 mode;  // sg_mode
   __u8 is_key_list;
   __u16 deny_response;  // SG_NONE16: none
   __u32 reserved;
@@ -278,12 +285,13 @@ struct sg_pool {
 struct sg_backend {
   __u64 id;
   struct sg_text name;  // "pool/backend"
-  __u64 gone_revision;  // SG_BACKEND_GONE: the first image without it; the longest gone is reused first
+  __u64 gone_revision;  // SG_BACKEND_GONE: the first image without it; the longest gone is reused
+                        // first
   __u8 ip[16];
-  __u16 pool;        // SG_NONE16: its pool is gone too
+  __u16 pool;  // SG_NONE16: its pool is gone too
   __u16 weight;
   __u16 generation;  // 0: the slot was never used
-  __u8 state;  // sg_backend_state
+  __u8 state;        // sg_backend_state
   __u8 reserved;
 };
 
@@ -328,8 +336,9 @@ struct sg_penalty {
 
 SG_INLINE __u32 sg_vip_home(const __u8* ip, __u16 port_be, __u8 protocol) {
   // Unkeyed on purpose: the table holds what the operator wrote, and a stranger's address can only
-  // be compared against it. The last octets of an address lie in the top bits of the loaded word, and
-  // a product carries bits upwards only: so the high half is folded down before each multiplication.
+  // be compared against it. The last octets of an address lie in the top bits of the loaded word,
+  // and a product carries bits upwards only: so the high half is folded down before each
+  // multiplication.
   __u64 h = sg_load_u64(ip) * 0x9e3779b97f4a7c15ull ^ sg_load_u64(ip + 8);
   h ^= h >> 32;
   h ^= ((__u64)port_be << 8 | protocol) << 40;
@@ -345,8 +354,8 @@ SG_INLINE int sg_vip_matches(const struct sg_vip* vip, const __u8* ip, __u16 por
          sg_load_u64(vip->ip) == sg_load_u64(ip) && sg_load_u64(vip->ip + 8) == sg_load_u64(ip + 8);
 }
 
-// The entry for address (16 bytes, IPv4-mapped), port and protocol, or null. vip_count is a power of
-// two. For a table in memory; over a BPF array map the same loop looks each entry up.
+// The entry for address (16 bytes, IPv4-mapped), port and protocol, or null. vip_count is a power
+// of two. For a table in memory; over a BPF array map the same loop looks each entry up.
 SG_INLINE const struct sg_vip* sg_vip_find(const struct sg_vip* vips, __u32 vip_count,
                                            const __u8* ip, __u16 port_be, __u8 protocol) {
   __u32 home = sg_vip_home(ip, port_be, protocol);
@@ -361,13 +370,13 @@ SG_INLINE const struct sg_vip* sg_vip_find(const struct sg_vip* vips, __u32 vip_
 #ifdef __cplusplus
 static_assert(sizeof(sg_section) == 40 && sizeof(sg_manifest) == 40);
 static_assert(sizeof(sg_vip) == 24 && sizeof(sg_limit_run) == 8 && sizeof(sg_text) == 8);
-static_assert(sizeof(sg_service) == 104 && sizeof(sg_limit) == 112 && sizeof(sg_route) == 56 &&
-                  sizeof(sg_response) == 72 && sizeof(sg_list) == 64 && sizeof(sg_pool) == 72 &&
-                  sizeof(sg_backend) == 48 && sizeof(sg_client_rule) == 16 &&
-                  sizeof(sg_signature_set) == 32 && sizeof(sg_database) == 32 &&
-                  sizeof(sg_penalty) == 40,
-              "records stand in arrays in a BPF map: eight-byte multiples, no padding that is not a "
-              "named field (the image's checksum covers every byte)");
+static_assert(
+    sizeof(sg_service) == 104 && sizeof(sg_limit) == 112 && sizeof(sg_route) == 56 &&
+        sizeof(sg_response) == 72 && sizeof(sg_list) == 64 && sizeof(sg_pool) == 72 &&
+        sizeof(sg_backend) == 48 && sizeof(sg_client_rule) == 16 &&
+        sizeof(sg_signature_set) == 32 && sizeof(sg_database) == 32 && sizeof(sg_penalty) == 40,
+    "records stand in arrays in a BPF map: eight-byte multiples, no padding that is not a "
+    "named field (the image's checksum covers every byte)");
 static_assert(sizeof(sg_route_header) == 12 && sizeof(sg_pattern) == 12 &&
               sizeof(sg_key_digest) == 32);
 #endif

@@ -25,16 +25,32 @@ SG_INLINE __u64 sg_load_u64(const void* at) {
   return value;
 }
 
-SG_INLINE __u16 sg_be16(__u16 host) { return __builtin_bswap16(host); }
-SG_INLINE __u32 sg_be32(__u32 host) { return __builtin_bswap32(host); }
+SG_INLINE __u16 sg_be16(__u16 host) {
+  return __builtin_bswap16(host);
+}
+SG_INLINE __u32 sg_be32(__u32 host) {
+  return __builtin_bswap32(host);
+}
 
-SG_INLINE __u16 sg_load_be16(const void* at) { return __builtin_bswap16(sg_load_u16(at)); }
-SG_INLINE __u32 sg_load_be32(const void* at) { return __builtin_bswap32(sg_load_u32(at)); }
+SG_INLINE __u16 sg_load_be16(const void* at) {
+  return __builtin_bswap16(sg_load_u16(at));
+}
+SG_INLINE __u32 sg_load_be32(const void* at) {
+  return __builtin_bswap32(sg_load_u32(at));
+}
 
-SG_INLINE void sg_store_u16(void* at, __u16 value) { __builtin_memcpy(at, &value, sizeof(value)); }
-SG_INLINE void sg_store_u32(void* at, __u32 value) { __builtin_memcpy(at, &value, sizeof(value)); }
-SG_INLINE void sg_store_be16(void* at, __u16 host) { sg_store_u16(at, sg_be16(host)); }
-SG_INLINE void sg_store_be32(void* at, __u32 host) { sg_store_u32(at, sg_be32(host)); }
+SG_INLINE void sg_store_u16(void* at, __u16 value) {
+  __builtin_memcpy(at, &value, sizeof(value));
+}
+SG_INLINE void sg_store_u32(void* at, __u32 value) {
+  __builtin_memcpy(at, &value, sizeof(value));
+}
+SG_INLINE void sg_store_be16(void* at, __u16 host) {
+  sg_store_u16(at, sg_be16(host));
+}
+SG_INLINE void sg_store_be32(void* at, __u32 host) {
+  sg_store_u32(at, sg_be32(host));
+}
 
 #ifdef __cplusplus
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The burst: what travels from step to step. A lane is one packet and everything found out about it
-// so far; each step reads what the steps before it wrote. Lanes are the worker's own and are reused.
+// so far; each step reads what the steps before it wrote. Lanes are the worker's own and are
+// reused.
 #pragma once
 
 #include <array>
@@ -19,8 +20,9 @@
 namespace surgegate {
 
 // The one clock read of a burst. monotonic_ns: CLOCK_MONOTONIC (a capture's own time in replay).
-// Up to a burst's duration (some microseconds) stale, which no limit can tell: the shortest interval
-// of a bucket that is not leased is 500 ns, and staleness delays a unit, it never adds one.
+// Up to a burst's duration (some microseconds) stale, which no limit can tell: the shortest
+// interval of a bucket that is not leased is 500 ns, and staleness delays a unit, it never adds
+// one.
 struct Instant {
   uint64_t monotonic_ns = 0;
   uint64_t unix_s = 0;
@@ -53,18 +55,19 @@ struct Lane {
   uint64_t flow_hash = 0;
   sg_flow* flow = nullptr;  // nullptr: not tracked
   Advance advance = Advance::nothing;
-  bool opens = false;         // a SYN that took a fresh entry
-  bool answerable = false;    // an answer put into the stream would be safe
+  bool opens = false;           // a SYN that took a fresh entry
+  bool answerable = false;      // an answer put into the stream would be safe
   bool counts_request = false;  // the payload is judged as a request
-  uint16_t head_offset = 0;   // of the head, in the payload
-  bool has_more = false;      // another request follows in this segment: judged in another round
-  uint16_t round = 0;         // how many of this segment's requests were admitted before
+  uint16_t head_offset = 0;     // of the head, in the payload
+  bool has_more = false;        // another request follows in this segment: judged in another round
+  uint16_t round = 0;           // how many of this segment's requests were admitted before
   uint16_t requests_admitted = 0;
   uint16_t requests_refused = 0;
-  uint8_t reader_after = 0;   // the flow's reader if the packet is forwarded
+  uint8_t reader_after = 0;  // the flow's reader if the packet is forwarded
   uint32_t next_seq_after = 0;
   uint64_t body_left_after = 0;
-  uint16_t left_slot = SG_NONE16;  // the backend of a flow that gave its entry up (flow is null then)
+  uint16_t left_slot =
+      SG_NONE16;  // the backend of a flow that gave its entry up (flow is null then)
   uint16_t left_generation = 0;
   Request request;
 

@@ -19,8 +19,8 @@ using policy::Finding;
 using policy::Severity;
 
 size_t count(const std::vector<Finding>& findings, Severity severity) {
-  return static_cast<size_t>(std::count_if(findings.begin(), findings.end(),
-                                           [=](const Finding& f) { return f.severity == severity; }));
+  return static_cast<size_t>(std::count_if(
+      findings.begin(), findings.end(), [=](const Finding& f) { return f.severity == severity; }));
 }
 
 void print_text(const policy::Policy& policy, const std::vector<Finding>& findings,
@@ -29,8 +29,9 @@ void print_text(const policy::Policy& policy, const std::vector<Finding>& findin
     fmt::print("{}\n", policy::to_text(finding, policy.files));
   if (!sizes.empty()) fmt::print("{}", to_text(sizes));
   size_t faults = count(findings, Severity::fault);
-  fmt::print("{}: {} faults, {} warnings: {}\n", policy.files.empty() ? "" : policy.files[0], faults,
-             count(findings, Severity::warning), faults == 0 ? "can be used" : "cannot be used");
+  fmt::print("{}: {} faults, {} warnings: {}\n", policy.files.empty() ? "" : policy.files[0],
+             faults, count(findings, Severity::warning),
+             faults == 0 ? "can be used" : "cannot be used");
 }
 
 void print_json(const policy::Policy& policy, const std::vector<Finding>& findings,

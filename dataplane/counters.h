@@ -38,7 +38,9 @@ struct BackendCounts {
 
 struct Counters {
   Counters()
-      : by_service(SG_SERVICES_MAX + 1), limits(SG_RECORDS_MAX), signatures(SG_RECORDS_MAX),
+      : by_service(SG_SERVICES_MAX + 1),
+        limits(SG_RECORDS_MAX),
+        signatures(SG_RECORDS_MAX),
         backends(SG_BACKENDS_MAX) {}
 
   // The last one is for packets of no service.
@@ -49,7 +51,7 @@ struct Counters {
   uint64_t packets_in = 0;
   uint64_t packets_crossed = 0;  // handed to the worker that owns them
   uint64_t frames_out = 0;
-  uint64_t resets_out = 0;       // of frames_out: RSTs to backends, made here
+  uint64_t resets_out = 0;  // of frames_out: RSTs to backends, made here
   TrackCounters track;
   BucketCounters buckets;
   RespondCounters respond;

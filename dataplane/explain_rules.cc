@@ -23,8 +23,8 @@ void print_json() {
 void print_markdown() {
   fmt::print("| rank | reason | verdict | found by | meaning |\n|---|---|---|---|---|\n");
   for (const Rule& rule : rules())
-    fmt::print("| {} | `{}` | {} | {} | {}{} |\n", rule.reason + 1, rule.name, name_of(rule.verdict),
-               name_of(rule.step), rule.meaning,
+    fmt::print("| {} | `{}` | {} | {} | {}{} |\n", rule.reason + 1, rule.name,
+               name_of(rule.verdict), name_of(rule.step), rule.meaning,
                rule.needs_answerable ? " (only where an answer is safe)" : "");
 }
 
@@ -34,8 +34,9 @@ void print_text() {
     fmt::print("{:>3}  {:<24} {:<10} {:<9} {}{}\n", rule.reason + 1, rule.name,
                name_of(rule.verdict), name_of(rule.step), rule.meaning,
                rule.needs_answerable ? " *" : "");
-  fmt::print("\n  *  only where an answer in the stream is safe; else its silent twin below counts.\n"
-             "     In a segment that began with admitted requests a refusal becomes `trimmed`.\n");
+  fmt::print(
+      "\n  *  only where an answer in the stream is safe; else its silent twin below counts.\n"
+      "     In a segment that began with admitted requests a refusal becomes `trimmed`.\n");
 }
 
 }  // namespace

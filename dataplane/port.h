@@ -11,12 +11,12 @@ namespace surgegate {
 // A frame in a buffer that somebody lent us. Whoever holds the Frame owns the buffer.
 struct Frame {
   uint8_t* bytes = nullptr;
-  uint16_t length = 0;      // of the frame
-  uint16_t room_front = 0;  // writable bytes before `bytes`
-  uint16_t room_back = 0;   // writable bytes after the frame
+  uint16_t length = 0;         // of the frame
+  uint16_t room_front = 0;     // writable bytes before `bytes`
+  uint16_t room_back = 0;      // writable bytes after the frame
   bool checksum_good = false;  // the NIC has checked the L4 checksum
-  void* handle = nullptr;   // the port's own
-  uint64_t number = 0;      // which frame this is, or was made from: the port's count from 1
+  void* handle = nullptr;      // the port's own
+  uint64_t number = 0;         // which frame this is, or was made from: the port's count from 1
 };
 
 // One receive and one transmit queue; used by one thread.
@@ -25,7 +25,8 @@ class Port {
   virtual ~Port() = default;
   // Fills up to frames.size() frames and returns how many; their buffers become the caller's.
   virtual uint32_t receive(std::span<Frame> frames) = 0;
-  // Sends frames in order and returns how many went; those and only those are no longer the caller's.
+  // Sends frames in order and returns how many went; those and only those are no longer the
+  // caller's.
   virtual uint32_t transmit(std::span<const Frame> frames) = 0;
   // Hands frames to the kernel's own stack. Takes ownership of all.
   virtual void to_kernel(std::span<const Frame> frames) = 0;

@@ -11,9 +11,15 @@
 namespace surgegate {
 
 Worker::Worker(uint32_t index, const Tables& tables, Port& port, Rings* rings, Observer* observer)
-    : index_(index), tables_(tables), port_(port), rings_(rings), observer_(observer),
-      flows_(tables.flows), policer_(tables.buckets, tables.secret, counters_),
-      inspector_(counters_), burst_(std::make_unique<Burst>()) {}
+    : index_(index),
+      tables_(tables),
+      port_(port),
+      rings_(rings),
+      observer_(observer),
+      flows_(tables.flows),
+      policer_(tables.buckets, tables.secret, counters_),
+      inspector_(counters_),
+      burst_(std::make_unique<Burst>()) {}
 
 bool Worker::adopt(const PolicyInForce& policy) {
   if (!inspector_.adopt(policy)) return false;
@@ -84,8 +90,8 @@ void Worker::start_lane(const Frame& frame) {
   lane.frame = frame;
 }
 
-// A flow has one owner. What arrived here and is another's crosses to him; what does not fit into his
-// ring is dropped here, by name.
+// A flow has one owner. What arrived here and is another's crosses to him; what does not fit into
+// his ring is dropped here, by name.
 void Worker::hand_over() {
   if (rings_ == nullptr) return;
   uint32_t kept = 0;

@@ -19,9 +19,12 @@ namespace surgegate {
 // What all workers share. The arena and the next hops outlive it, and it outlives the workers.
 struct Tables {
   Tables(const Arena& arena, const NextHops& hops, const TunnelSource& source)
-      : secret(arena.secret()), flows(arena.records<sg_flow>(Region::flows)),
-        buckets(arena.records<sg_bucket_set>(Region::buckets)), shard_owner(shard_owners(arena)),
-        next_hops(hops), tunnel_source(source) {}
+      : secret(arena.secret()),
+        flows(arena.records<sg_flow>(Region::flows)),
+        buckets(arena.records<sg_bucket_set>(Region::buckets)),
+        shard_owner(shard_owners(arena)),
+        next_hops(hops),
+        tunnel_source(source) {}
 
   sg_secret secret;
   std::span<sg_flow> flows;
@@ -31,8 +34,8 @@ struct Tables {
   TunnelSource tunnel_source;
 };
 
-// Sees each lane once, after its verdict is carried out; on the worker's thread. The frames that left
-// are gone by then: only what was found out may be read.
+// Sees each lane once, after its verdict is carried out; on the worker's thread. The frames that
+// left are gone by then: only what was found out may be read.
 class Observer {
  public:
   virtual ~Observer() = default;
@@ -45,7 +48,8 @@ class Worker {
   Worker(uint32_t index, const Tables& tables, Port& port, Rings* rings, Observer* observer);
 
   // Goes over to another policy: between two polls, on the worker's thread. The policy must outlive
-  // the next adopt() or the worker. False: no memory for its signatures' scratch; the old one stays.
+  // the next adopt() or the worker. False: no memory for its signatures' scratch; the old one
+  // stays.
   bool adopt(const PolicyInForce& policy);
 
   // Takes what has arrived at the port and at this worker's rings through the journey. Returns how

@@ -26,7 +26,8 @@ using Neighbours = std::map<Ip, MacAddress>;
 
 constexpr uint16_t discard_port = 9;
 constexpr size_t dump_bytes = 32'768;  // what the kernel fills at a time when it dumps
-constexpr uint16_t usable = NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP;
+constexpr uint16_t usable =
+    NUD_REACHABLE | NUD_STALE | NUD_DELAY | NUD_PROBE | NUD_PERMANENT | NUD_NOARP;
 
 struct Dump {
   uint32_t interface_index;
@@ -42,14 +43,17 @@ int read_neighbour(const nlmsghdr* message, void* data) {
   MacAddress mac{};
   bool has_ip = false, has_mac = false;
   // mnl_attr_for_each is C: it assigns void pointers.
-  auto* attribute = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(message, sizeof(*entry)));
+  auto* attribute =
+      static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(message, sizeof(*entry)));
   const auto* end = static_cast<const char*>(mnl_nlmsg_get_payload_tail(message));
   while (mnl_attr_ok(attribute, static_cast<int>(end - reinterpret_cast<const char*>(attribute)))) {
     const auto* bytes = static_cast<const uint8_t*>(mnl_attr_get_payload(attribute));
     size_t length = mnl_attr_get_payload_len(attribute);
     if (mnl_attr_get_type(attribute) == NDA_DST && (length == 4 || length == 16)) {
-      if (length == 4) sg_map_ip4(ip.data(), bytes);
-      else std::memcpy(ip.data(), bytes, 16);
+      if (length == 4)
+        sg_map_ip4(ip.data(), bytes);
+      else
+        std::memcpy(ip.data(), bytes, 16);
       has_ip = true;
     }
     if (mnl_attr_get_type(attribute) == NDA_LLADDR && length == mac.size()) {
@@ -78,7 +82,8 @@ Neighbours read_table(uint32_t interface_index) {
   for (;;) {
     ssize_t bytes = mnl_socket_recvfrom(socket.get(), buffer.data(), buffer.size());
     if (bytes <= 0) break;
-    int status = mnl_cb_run(buffer.data(), static_cast<size_t>(bytes), 1, port_id, read_neighbour, &dump);
+    int status =
+        mnl_cb_run(buffer.data(), static_cast<size_t>(bytes), 1, port_id, read_neighbour, &dump);
     if (status <= MNL_CB_STOP) break;
   }
   return dump.found;
@@ -96,8 +101,8 @@ void ask_for(const Ip& ip) {
   to6.sin6_family = AF_INET6;
   to6.sin6_port = htons(discard_port);
   std::memcpy(&to6.sin6_addr, ip.data(), 16);
-  const auto* to = is_ip4 ? reinterpret_cast<const sockaddr*>(&to4)
-                          : reinterpret_cast<const sockaddr*>(&to6);
+  const auto* to =
+      is_ip4 ? reinterpret_cast<const sockaddr*>(&to4) : reinterpret_cast<const sockaddr*>(&to6);
   // Whether it arrives does not matter: asking for the address is what it is for.
   [[maybe_unused]] ssize_t sent = sendto(fd, "", 0, 0, to, is_ip4 ? sizeof(to4) : sizeof(to6));
   close(fd);

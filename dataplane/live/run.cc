@@ -32,7 +32,9 @@ constexpr timespec mirror_period = {0, 200'000'000};
 
 std::atomic<bool> stopping = false;
 
-void stop(int) { stopping.store(true, std::memory_order_relaxed); }
+void stop(int) {
+  stopping.store(true, std::memory_order_relaxed);
+}
 
 int fail(const std::string& why) {
   fmt::print(stderr, "surgegate run: {}\n", why);
@@ -63,8 +65,8 @@ void supervise(const std::string& interface, const ImageView& image, NextHops& n
   while (!stopping.load(std::memory_order_relaxed)) {
     NeighbourCount count = mirror_neighbours(interface, image, next_hops);
     if (count.known != known)
-      fmt::print(stderr, "surgegate run: {} of {} backends have a link address on {}\n", count.known,
-                 count.wanted, interface);
+      fmt::print(stderr, "surgegate run: {} of {} backends have a link address on {}\n",
+                 count.known, count.wanted, interface);
     known = count.known;
     scrubber.step(read_clock().monotonic_ns);
     nanosleep(&mirror_period, nullptr);

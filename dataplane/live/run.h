@@ -12,7 +12,8 @@ struct RunOptions {
   bool json = false;  // the account at the end
 };
 
-// Runs until SIGTERM or SIGINT, then prints what was done. 0: ended on a signal; 2: could not start.
+// Runs until SIGTERM or SIGINT, then prints what was done. 0: ended on a signal; 2: could not
+// start.
 int run(const RunOptions& options);
 
 }  // namespace surgegate

@@ -4,7 +4,6 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
-
 #include <unistd.h>
 
 #include <cstdlib>
@@ -17,8 +16,8 @@ namespace {
 void provide_runtime_directory() {
   if (getenv("XDG_RUNTIME_DIR") != nullptr || geteuid() == 0) return;
   std::error_code error;
-  auto directory = std::filesystem::temp_directory_path(error) /
-                   ("surgegate-" + std::to_string(geteuid()));
+  auto directory =
+      std::filesystem::temp_directory_path(error) / ("surgegate-" + std::to_string(geteuid()));
   std::filesystem::create_directories(directory, error);
   if (!error) setenv("XDG_RUNTIME_DIR", directory.c_str(), 0);
 }
@@ -27,8 +26,8 @@ void provide_runtime_directory() {
 
 std::string start_eal(const EalOptions& options) {
   provide_runtime_directory();
-  std::vector<std::string> words = {"surgegate",       "--no-pci",     "--no-shconf",
-                                    "--no-telemetry",  "--log-level=error"};
+  std::vector<std::string> words = {"surgegate", "--no-pci", "--no-shconf", "--no-telemetry",
+                                    "--log-level=error"};
   if (options.hugepages) {
     words.push_back("--in-memory");
   } else {
@@ -45,6 +44,8 @@ std::string start_eal(const EalOptions& options) {
                             : "; is there enough free memory, and may XDG_RUNTIME_DIR be written?");
 }
 
-void stop_eal() { rte_eal_cleanup(); }
+void stop_eal() {
+  rte_eal_cleanup();
+}
 
 }  // namespace surgegate

@@ -8,8 +8,8 @@
 namespace surgegate {
 
 struct EalOptions {
-  bool hugepages = false;      // false: plain memory, needs no root
-  unsigned memory_mib = 256;   // without hugepages: all that EAL may use
+  bool hugepages = false;                    // false: plain memory, needs no root
+  unsigned memory_mib = 256;                 // without hugepages: all that EAL may use
   std::vector<std::string> virtual_devices;  // "net_af_packet0,iface=eth0"
 };
 

@@ -20,8 +20,7 @@ std::string start_device(uint16_t device, rte_mempool* pool) {
   int status = rte_eth_dev_configure(device, 1, 1, &conf);
   uint16_t rx = descriptors, tx = descriptors;
   if (status == 0) status = rte_eth_dev_adjust_nb_rx_tx_desc(device, &rx, &tx);
-  if (status == 0)
-    status = rte_eth_rx_queue_setup(device, queue, rx, SOCKET_ID_ANY, nullptr, pool);
+  if (status == 0) status = rte_eth_rx_queue_setup(device, queue, rx, SOCKET_ID_ANY, nullptr, pool);
   if (status == 0) status = rte_eth_tx_queue_setup(device, queue, tx, SOCKET_ID_ANY, nullptr);
   if (status == 0) status = rte_eth_dev_start(device);
   if (status == 0) return {};
@@ -32,7 +31,8 @@ std::string start_device(uint16_t device, rte_mempool* pool) {
 
 tl::expected<std::unique_ptr<EthdevPort>, std::string> EthdevPort::start(uint16_t device_index,
                                                                          FramePool& pool) {
-  if (device_index >= rte_eth_dev_count_avail()) return tl::unexpected(std::string("there is no such device"));
+  if (device_index >= rte_eth_dev_count_avail())
+    return tl::unexpected(std::string("there is no such device"));
   std::string fault = start_device(device_index, pool.handle());
   if (!fault.empty()) return tl::unexpected(fault);
   // A device that cannot be promiscuous still gets what is sent to its own address.

@@ -12,8 +12,8 @@ namespace surgegate {
 
 class EthdevPort final : public Port {
  public:
-  // device_index: of EAL's devices, in the order in which they were named. The pool must outlive the
-  // port. Starts the device.
+  // device_index: of EAL's devices, in the order in which they were named. The pool must outlive
+  // the port. Starts the device.
   static tl::expected<std::unique_ptr<EthdevPort>, std::string> start(uint16_t device_index,
                                                                       FramePool& pool);
   ~EthdevPort() override;

@@ -13,12 +13,15 @@ namespace {
 
 // A frame's number travels in the mbuf, since a ring between workers carries only the mbuf.
 int number_offset() {
-  static const rte_mbuf_dynfield field = {"surgegate_number", sizeof(uint64_t), alignof(uint64_t), 0};
+  static const rte_mbuf_dynfield field = {"surgegate_number", sizeof(uint64_t), alignof(uint64_t),
+                                          0};
   static const int offset = rte_mbuf_dynfield_register(&field);
   return offset;
 }
 
-uint64_t& number_of(rte_mbuf* mbuf) { return *RTE_MBUF_DYNFIELD(mbuf, number_offset(), uint64_t*); }
+uint64_t& number_of(rte_mbuf* mbuf) {
+  return *RTE_MBUF_DYNFIELD(mbuf, number_offset(), uint64_t*);
+}
 
 }  // namespace
 
@@ -37,7 +40,9 @@ tl::expected<FramePool, std::string> FramePool::make(uint32_t frames, uint32_t f
 
 FramePool::FramePool(FramePool&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)) {}
 
-FramePool::~FramePool() { rte_mempool_free(pool_); }
+FramePool::~FramePool() {
+  rte_mempool_free(pool_);
+}
 
 bool FramePool::allocate(Frame& frame) {
   rte_mbuf* mbuf = rte_pktmbuf_alloc(pool_);
@@ -47,7 +52,9 @@ bool FramePool::allocate(Frame& frame) {
   return true;
 }
 
-void FramePool::free(const Frame& frame) { rte_pktmbuf_free(static_cast<rte_mbuf*>(frame.handle)); }
+void FramePool::free(const Frame& frame) {
+  rte_pktmbuf_free(static_cast<rte_mbuf*>(frame.handle));
+}
 
 Frame FramePool::to_frame(rte_mbuf* mbuf) {
   Frame frame;
@@ -71,6 +78,8 @@ rte_mbuf* FramePool::to_mbuf(const Frame& frame) {
   return mbuf;
 }
 
-uint32_t FramePool::frames_in_use() const { return rte_mempool_in_use_count(pool_); }
+uint32_t FramePool::frames_in_use() const {
+  return rte_mempool_in_use_count(pool_);
+}
 
 }  // namespace surgegate

@@ -16,7 +16,8 @@ MbufRings::MbufRings(uint32_t workers, uint32_t frames_max)
   for (uint32_t i = 0; i < rings_.size(); i++) {
     if (i / workers == i % workers) continue;  // nobody crosses to himself
     std::string name = "cross" + std::to_string(i);
-    rings_[i] = rte_ring_create(name.c_str(), frames_max, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+    rings_[i] =
+        rte_ring_create(name.c_str(), frames_max, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
   }
 }
 
@@ -39,8 +40,8 @@ uint32_t MbufRings::pop(uint32_t to, std::span<Frame> frames) {
   uint32_t count = 0;
   for (uint32_t from = 0; from < workers_ && count < frames.size(); from++) {
     if (from == to) continue;
-    uint32_t room = std::min<uint32_t>(static_cast<uint32_t>(frames.size()) - count,
-                                       SG_BURST_PACKETS_MAX);
+    uint32_t room =
+        std::min<uint32_t>(static_cast<uint32_t>(frames.size()) - count, SG_BURST_PACKETS_MAX);
     uint32_t got = rte_ring_sc_dequeue_burst(ring(from, to), mbufs, room, nullptr);
     for (uint32_t i = 0; i < got; i++)
       frames[count++] = FramePool::to_frame(static_cast<rte_mbuf*>(mbufs[i]));

@@ -23,8 +23,10 @@ uint32_t rss_queue(const sg_packet& packet, uint32_t queue_count) {
   uint32_t words[9];
   uint32_t count = 0;
   uint32_t first = packet.ip_version == 4 ? 12 : 0;
-  for (uint32_t at = first; at < 16; at += 4) words[count++] = sg_load_be32(packet.tuple.src_ip + at);
-  for (uint32_t at = first; at < 16; at += 4) words[count++] = sg_load_be32(packet.tuple.dst_ip + at);
+  for (uint32_t at = first; at < 16; at += 4)
+    words[count++] = sg_load_be32(packet.tuple.src_ip + at);
+  for (uint32_t at = first; at < 16; at += 4)
+    words[count++] = sg_load_be32(packet.tuple.dst_ip + at);
   if (packet.ports_read)
     words[count++] = static_cast<uint32_t>(sg_be16(packet.tuple.src_port_be)) << 16 |
                      sg_be16(packet.tuple.dst_port_be);

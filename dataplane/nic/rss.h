@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Receive-side scaling as a NIC does it: the Toeplitz hash with the key that Microsoft published and
-// most drivers set, over addresses and ports.
+// Receive-side scaling as a NIC does it: the Toeplitz hash with the key that Microsoft published
+// and most drivers set, over addresses and ports.
 #pragma once
 
 #include <cstdint>

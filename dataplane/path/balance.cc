@@ -11,7 +11,9 @@ namespace {
 constexpr uint8_t outer_ttl = 64;  // RFC 2003 section 3.1: the tunnel's own, enough for any path
 
 // What of the frame is Ethernet header and VLAN tags.
-uint32_t l2_bytes(const Lane& lane) { return lane.packet.l3_offset; }
+uint32_t l2_bytes(const Lane& lane) {
+  return lane.packet.l3_offset;
+}
 
 bool is_ip4(const uint8_t* ip) {
   return sg_load_u64(ip) == 0 && sg_load_u32(ip + 8) == 0xffff0000;
@@ -25,7 +27,8 @@ void write_outer_ip4(uint8_t* ip, uint8_t inner_version, uint16_t inner_bytes, u
   ip[0] = 0x45;
   ip[1] = dscp_ecn;
   sg_store_be16(ip + 2, static_cast<uint16_t>(inner_bytes + SG_IP4_HEADER_BYTES));
-  sg_store_be16(ip + 6, 0x4000);  // an atomic datagram needs no identification: RFC 6864 section 4.1
+  sg_store_be16(ip + 6,
+                0x4000);  // an atomic datagram needs no identification: RFC 6864 section 4.1
   ip[8] = outer_ttl;
   ip[9] = inner_version == 4 ? SG_PROTO_IPIP : SG_PROTO_IP6;
   std::memcpy(ip + 12, src, 4);
@@ -98,8 +101,8 @@ void Balancer::balance(std::span<Lane> lanes) {
       fault = SG_FOUND(no_headroom);
     if (fault == 0) continue;
     if (!forwards) {
-      // Without its RST a backend's half of a refused connection times out: harmless. Sent as it is it
-      // would come back to us, for it still has our own link address.
+      // Without its RST a backend's half of a refused connection times out: harmless. Sent as it is
+      // it would come back to us, for it still has our own link address.
       lane.extra.length = 0;
       counters_.resets_lost++;
       continue;

@@ -8,7 +8,8 @@
 namespace surgegate {
 namespace {
 
-constexpr size_t host_bytes_max = 255;  // of a name: RFC 1035 section 2.3.4; what follows is ignored
+constexpr size_t host_bytes_max =
+    255;  // of a name: RFC 1035 section 2.3.4; what follows is ignored
 
 // An address under a prefix of 0..128 bits, as two words.
 void prefix_words(const uint8_t* ip, uint32_t bits, __u64* words) {

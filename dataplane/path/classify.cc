@@ -26,7 +26,8 @@ void find_service(Lane& lane, const ImageView& image) {
   const sg_packet& packet = lane.packet;
   if (!packet.addresses_read) return;
   const sg_flow_tuple& t = packet.tuple;
-  const sg_vip* vip = packet.ports_read ? image.find_vip(t.dst_ip, t.dst_port_be, t.protocol) : nullptr;
+  const sg_vip* vip =
+      packet.ports_read ? image.find_vip(t.dst_ip, t.dst_port_be, t.protocol) : nullptr;
   if (vip != nullptr) {
     lane.service_index = vip->service;
     lane.service = &image.services()[vip->service];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// classify: whose packet is this? Destination address, port and protocol to a service; the source to
-// the lists that it is in. What is for no service belongs to the kernel.
+// classify: whose packet is this? Destination address, port and protocol to a service; the source
+// to the lists that it is in. What is for no service belongs to the kernel.
 #pragma once
 
 #include "dataplane/burst.h"

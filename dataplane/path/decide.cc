@@ -18,9 +18,10 @@ constexpr uint64_t refuses_request =
     SG_FOUND(limit_requests_drop) | SG_FOUND(signature_silent) | SG_FOUND(signature_drop);
 
 constexpr std::array<Rule, SG_REASON_COUNT> rule_table = {{
-#define SG_RULE(name, verdict, step, meaning)                                          \
-  {SG_REASON_##name, SG_VERDICT_##verdict, SG_STEP_##step, #name, meaning,             \
-   (answers_in_stream & SG_FOUND(name)) != 0},
+#define SG_RULE(name, verdict, step, meaning) \
+  {SG_REASON_##name, SG_VERDICT_##verdict,    \
+   SG_STEP_##step,   #name,                   \
+   meaning,          (answers_in_stream & SG_FOUND(name)) != 0},
     SG_REASONS(SG_RULE)
 #undef SG_RULE
 }};
@@ -31,7 +32,9 @@ static_assert(SG_REASON_signature < SG_REASON_signature_silent);
 
 }  // namespace
 
-std::span<const Rule> rules() { return rule_table; }
+std::span<const Rule> rules() {
+  return rule_table;
+}
 
 std::string_view name_of(sg_verdict verdict) {
   static constexpr std::string_view names[] = {
@@ -66,8 +69,8 @@ void decide(Lane& lane) {
   const Rule& rule = rule_table[static_cast<size_t>(__builtin_ctzll(counted))];
   lane.reason = rule.reason;
   lane.verdict = rule.verdict;
-  // What stands before the refused request was admitted and charged, in this segment or as the body or
-  // the resend of an earlier one: it goes, and only the rest is refused.
+  // What stands before the refused request was admitted and charged, in this segment or as the body
+  // or the resend of an earlier one: it goes, and only the rest is refused.
   bool has_admitted = lane.round > 0 || lane.head_offset > 0;
   if (has_admitted && (1ull << lane.reason & refuses_request) != 0) {
     lane.reason = SG_REASON_trimmed;

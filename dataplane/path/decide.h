@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// decide: the one place where findings become a verdict. The truth table is the order of SG_REASONS.
+// decide: the one place where findings become a verdict. The truth table is the order of
+// SG_REASONS.
 #pragma once
 
 #include <span>

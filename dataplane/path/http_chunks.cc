@@ -65,7 +65,9 @@ uint8_t next_reader(char c, ChunkPosition& position) {
   }
 }
 
-bool ended(uint8_t reader) { return reader == SG_READER_HEAD || reader == SG_READER_LOST; }
+bool ended(uint8_t reader) {
+  return reader == SG_READER_HEAD || reader == SG_READER_LOST;
+}
 
 }  // namespace
 

@@ -23,9 +23,13 @@ constexpr std::array<uint8_t, 256> make_classes() {
 
 constexpr std::array<uint8_t, 256> classes = make_classes();
 
-bool is(char c, uint8_t kind) { return (classes[static_cast<uint8_t>(c)] & kind) != 0; }
+bool is(char c, uint8_t kind) {
+  return (classes[static_cast<uint8_t>(c)] & kind) != 0;
+}
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
 
 bool equals_caseless(std::string_view text, std::string_view lower_case) {
   if (text.size() != lower_case.size()) return false;
@@ -62,7 +66,8 @@ class Reader {
     HeadStatus status = read_request_line();
     while (status == HeadStatus::complete) {
       if (at_ + 2 > bytes_.size()) {
-        bool may_become_crlf = at_ == bytes_.size() || bytes_[at_] == '\r' || is(bytes_[at_], token_char);
+        bool may_become_crlf =
+            at_ == bytes_.size() || bytes_[at_] == '\r' || is(bytes_[at_], token_char);
         return may_become_crlf ? HeadStatus::incomplete : HeadStatus::malformed;
       }
       if (bytes_[at_] == '\r') return finish();

@@ -19,8 +19,8 @@ bool would_pass(const Lane& lane) {
 
 }  // namespace
 
-// Gather and prefetch for all lanes; then charge lane by lane, so that two lanes of one burst with one
-// key see each other.
+// Gather and prefetch for all lanes; then charge lane by lane, so that two lanes of one burst with
+// one key see each other.
 void Policer::police(Part part, const PolicyInForce& policy, Instant now) {
   for (size_t i = 0; i < part.size(); i++) {
     for (Bill& bill : bills_[i]) bill.enforced = bill.count = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// police: token buckets. Which limits a packet meets, what it costs there, and whether they admit it.
+// police: token buckets. Which limits a packet meets, what it costs there, and whether they admit
+// it.
 #pragma once
 
 #include <array>

@@ -10,7 +10,8 @@ namespace {
 
 bool host_matches(std::string_view host, std::string_view wanted) {
   // The port in Host says where the request was sent, not for whom: RFC 9110 section 7.2.
-  if (host.size() > wanted.size() && host[wanted.size()] == ':') host = host.substr(0, wanted.size());
+  if (host.size() > wanted.size() && host[wanted.size()] == ':')
+    host = host.substr(0, wanted.size());
   if (host.size() != wanted.size()) return false;
   for (size_t i = 0; i < host.size(); i++) {
     char c = host[i] >= 'A' && host[i] <= 'Z' ? static_cast<char>(host[i] | 0x20) : host[i];
@@ -53,7 +54,8 @@ const sg_route* find_route(const Lane& lane, const ImageView& image) {
   return nullptr;
 }
 
-// A declared proxy names the client; a header that is missing or no address leaves the proxy itself.
+// A declared proxy names the client; a header that is missing or no address leaves the proxy
+// itself.
 void find_client(Lane& lane, const PolicyInForce& policy) {
   std::memcpy(lane.request.client_ip.data(), lane.packet.tuple.src_ip, 16);
   const sg_client_rule* rule = policy.client_rule(lane.lists);

@@ -7,8 +7,8 @@
 
 namespace surgegate {
 
-// Sets client_ip, route and cost_units of lanes that count a request. Where no head could be read the
-// client is the source, and no route matches.
+// Sets client_ip, route and cost_units of lanes that count a request. Where no head could be read
+// the client is the source, and no route matches.
 void identify(Lane& lane, const PolicyInForce& policy);
 
 // IPv4 or IPv6 text to 16 bytes, IPv4 (and IPv4-mapped) as ::ffff:a.b.c.d. False: not an address.

@@ -11,11 +11,13 @@
 namespace surgegate {
 namespace {
 
-// Ahead of any timestamp that the backend will put on a segment racing with ours (its own clock runs
-// in milliseconds), so that the client's PAWS test [RFC 7323 section 5] drops the backend's, not ours.
+// Ahead of any timestamp that the backend will put on a segment racing with ours (its own clock
+// runs in milliseconds), so that the client's PAWS test [RFC 7323 section 5] drops the backend's,
+// not ours.
 constexpr uint32_t timestamp_lead = 1u << 16;
 
-constexpr uint32_t mss_default = 536;  // RFC 9293 section 3.7.1: what holds where no option was seen
+constexpr uint32_t mss_default =
+    536;  // RFC 9293 section 3.7.1: what holds where no option was seen
 
 uint8_t* put(uint8_t* to, std::string_view text) {
   std::memcpy(to, text.data(), text.size());
@@ -46,12 +48,17 @@ uint32_t end_seq(const sg_packet& packet) {
 }
 
 SegmentFields to_client(const sg_packet& packet, uint32_t seq, uint32_t ack, uint8_t flags) {
-  return {seq, ack, flags, true, packet.has_timestamps != 0, packet.ts_echo + timestamp_lead,
+  return {seq,
+          ack,
+          flags,
+          true,
+          packet.has_timestamps != 0,
+          packet.ts_echo + timestamp_lead,
           packet.ts_value};
 }
 
-// Where the policy's own answer does not fit the client's segment, this does in any (RFC 9110 section
-// 15: the status says what is needed).
+// Where the policy's own answer does not fit the client's segment, this does in any (RFC 9110
+// section 15: the status says what is needed).
 constexpr std::string_view short_fields = "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 // What an answer may have: the frame's bytes behind the headers, and the client's MSS, from which
@@ -123,7 +130,8 @@ void Responder::trim(Lane& lane) {
 
 Responder::Answer Responder::answer_for(const Lane& lane) const {
   bool head = lane.request.head.method == "HEAD";
-  if (lane.reason == SG_REASON_http_malformed) return {&policy_.image().responses()[SG_RESPONSE_400], 0, false};
+  if (lane.reason == SG_REASON_http_malformed)
+    return {&policy_.image().responses()[SG_RESPONSE_400], 0, false};
   if (lane.reason == SG_REASON_signature) {
     const sg_signature_set& set = policy_.image().signatures()[lane.signature_set];
     return {&policy_.image().responses()[set.response], 0, head};
@@ -166,8 +174,8 @@ void Responder::refuse(Lane& lane) {
   if (!make_reset(lane)) counters_.no_frame_for_reset++;
   uint32_t header_bytes = segment_header_bytes(lane, packet.has_timestamps);
   uint16_t content = write_content(lane.frame.bytes + header_bytes, content_room(lane), answer);
-  SegmentFields fields = to_client(packet, packet.ack, end_seq(packet),
-                                   SG_TCP_FIN | SG_TCP_PSH | SG_TCP_ACK);
+  SegmentFields fields =
+      to_client(packet, packet.ack, end_seq(packet), SG_TCP_FIN | SG_TCP_PSH | SG_TCP_ACK);
   lane.frame.length = write_segment(lane.frame.bytes, lane.frame.bytes, lane, fields, content);
   flow.state = SG_FLOW_REFUSED;
   flow.flags = answer.without_body ? SG_FLOW_ANSWER_HEAD : 0;
@@ -178,9 +186,9 @@ void Responder::refuse(Lane& lane) {
   flow.answer_bytes = content;
 }
 
-// The tombstone's answer to data and to FIN: the same as the first one as long as the client has not
-// read that; then an acknowledgement. A FIN gets the answer too: acknowledged alone, a client whose
-// answer was lost would have nothing left to send again, and wait for ever.
+// The tombstone's answer to data and to FIN: the same as the first one as long as the client has
+// not read that; then an acknowledgement. A FIN gets the answer too: acknowledged alone, a client
+// whose answer was lost would have nothing left to send again, and wait for ever.
 void Responder::answer_again(Lane& lane) {
   const sg_packet packet = lane.packet;
   sg_flow& flow = *lane.flow;
@@ -211,8 +219,9 @@ void Responder::answer_again(Lane& lane) {
 bool Responder::make_reset(Lane& lane) {
   if (!port_.allocate(lane.extra)) return false;
   const sg_packet& packet = lane.packet;
-  SegmentFields fields{packet.seq,           packet.ack,      SG_TCP_RST | SG_TCP_ACK, false,
-                       packet.has_timestamps != 0, packet.ts_value, packet.ts_echo};
+  SegmentFields fields{
+      packet.seq,      packet.ack,    SG_TCP_RST | SG_TCP_ACK, false, packet.has_timestamps != 0,
+      packet.ts_value, packet.ts_echo};
   lane.extra.number = lane.frame.number;
   lane.extra.length = write_segment(lane.extra.bytes, lane.frame.bytes, lane, fields, 0);
   return true;

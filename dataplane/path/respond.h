@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// respond: the answer to a refused request, made in the request's own frame, and the RST that closes
-// the backend's half of the connection.
+// respond: the answer to a refused request, made in the request's own frame, and the RST that
+// closes the backend's half of the connection.
 #pragma once
 
 #include <array>

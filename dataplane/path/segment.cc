@@ -7,8 +7,8 @@ namespace surgegate {
 namespace {
 
 constexpr uint8_t answer_ttl = 64;
-// We read and discard what still comes; the scale that the backend negotiated is not known here, and
-// 65,535 unscaled or scaled is a window that a client can use.
+// We read and discard what still comes; the scale that the backend negotiated is not known here,
+// and 65,535 unscaled or scaled is a window that a client can use.
 constexpr uint16_t answer_window = 65535;
 
 uint32_t ip_header_bytes(const Lane& lane) {
@@ -91,8 +91,8 @@ uint32_t segment_header_bytes(const Lane& lane, bool has_timestamps) {
          (has_timestamps ? segment_timestamp_bytes : 0);
 }
 
-uint16_t write_segment(uint8_t* to, const uint8_t* l2, const Lane& lane, const SegmentFields& fields,
-                       uint16_t payload_bytes) {
+uint16_t write_segment(uint8_t* to, const uint8_t* l2, const Lane& lane,
+                       const SegmentFields& fields, uint16_t payload_bytes) {
   uint8_t* ip = to + lane.packet.l3_offset;
   uint8_t* tcp = ip + ip_header_bytes(lane);
   uint32_t header_bytes = segment_header_bytes(lane, fields.has_timestamps);

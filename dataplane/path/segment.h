@@ -10,13 +10,14 @@ struct SegmentFields {
   uint32_t seq;
   uint32_t ack;
   uint8_t flags;
-  bool to_client;       // else: to the backend, in the client's name
+  bool to_client;  // else: to the backend, in the client's name
   bool has_timestamps;
   uint32_t ts_value;
   uint32_t ts_echo;
 };
 
-inline constexpr uint32_t segment_timestamp_bytes = 12;  // two NOPs and the option: RFC 7323 appendix A
+inline constexpr uint32_t segment_timestamp_bytes =
+    12;  // two NOPs and the option: RFC 7323 appendix A
 
 // Bytes of link, IP and TCP header (with options) of an answer to this lane.
 uint32_t segment_header_bytes(const Lane& lane, bool has_timestamps);
@@ -25,8 +26,8 @@ uint32_t segment_header_bytes(const Lane& lane, bool has_timestamps);
 // to + segment_header_bytes(), and the checksums over all. May write over the frame that was read:
 // everything comes from the lane. l2: the link header that was read (to may be the same place).
 // Returns the frame's length.
-uint16_t write_segment(uint8_t* to, const uint8_t* l2, const Lane& lane, const SegmentFields& fields,
-                       uint16_t payload_bytes);
+uint16_t write_segment(uint8_t* to, const uint8_t* l2, const Lane& lane,
+                       const SegmentFields& fields, uint16_t payload_bytes);
 
 // Shortens the payload of the frame that was read, and mends lengths and checksum.
 void trim_payload(Lane& lane, uint16_t payload_bytes);

@@ -7,6 +7,8 @@
 namespace surgegate {
 
 // How far b is ahead of a: positive, zero or negative.
-inline int32_t seq_distance(uint32_t a, uint32_t b) { return static_cast<int32_t>(b - a); }
+inline int32_t seq_distance(uint32_t a, uint32_t b) {
+  return static_cast<int32_t>(b - a);
+}
 
 }  // namespace surgegate

@@ -25,7 +25,9 @@ void pass_body(uint32_t& next_seq, uint64_t& left) {
   left -= step;
 }
 
-bool in_body(uint8_t reader) { return reader == SG_READER_HEAD || reader == SG_READER_DATA_CR; }
+bool in_body(uint8_t reader) {
+  return reader == SG_READER_HEAD || reader == SG_READER_DATA_CR;
+}
 
 // Whether a segment comes within half a stride of the boundary of a body that goes on beyond it.
 bool near_boundary(const sg_flow& flow, const sg_packet& packet) {
@@ -33,12 +35,11 @@ bool near_boundary(const sg_flow& flow, const sg_packet& packet) {
   return seq_distance(flow.next_seq, end_seq) > -static_cast<int32_t>(body_stride_bytes / 2);
 }
 
-// Whether bytes of the last judged head, or from before it, are sent again. No segment is longer than
-// 65,535 bytes: one that starts further before the head's end is of a body so long that sequence
-// numbers came round.
+// Whether bytes of the last judged head, or from before it, are sent again. No segment is longer
+// than 65,535 bytes: one that starts further before the head's end is of a body so long that
+// sequence numbers came round.
 bool reaches_head(const sg_flow& flow, const sg_packet& packet) {
-  int32_t before_end =
-      seq_distance(packet.seq, flow.judged.start_seq + flow.judged.length_bytes);
+  int32_t before_end = seq_distance(packet.seq, flow.judged.start_seq + flow.judged.length_bytes);
   return before_end > 0 && before_end <= flow.judged.length_bytes + 0xffff;
 }
 
@@ -133,8 +134,8 @@ void Tracker::track_refused(Lane& lane) {
     lane.found |= SG_FOUND(refused_ack);
 }
 
-// The beginning was not seen (a restart, another host's flow): each data segment counts as a request
-// until a head is recognised, and nothing is ever put into the stream.
+// The beginning was not seen (a restart, another host's flow): each data segment counts as a
+// request until a head is recognised, and nothing is ever put into the stream.
 void Tracker::track_stray(Lane& lane) {
   lane.found |= SG_FOUND(stray);
   lane.answerable = false;

@@ -20,7 +20,10 @@ struct TrackCounters {
 class Tracker {
  public:
   Tracker(FlowTable& flows, const PolicyInForce& policy, Instant now, TrackCounters& counters)
-      : flows_(flows), policy_(policy), now_(now), ticks_(flow_ticks(now.monotonic_ns)),
+      : flows_(flows),
+        policy_(policy),
+        now_(now),
+        ticks_(flow_ticks(now.monotonic_ns)),
         counters_(counters) {}
 
   Part take(std::span<Lane> lanes);

@@ -9,13 +9,14 @@
 namespace surgegate {
 namespace {
 
-constexpr uint32_t lifetime_ticks(uint64_t ns) { return static_cast<uint32_t>(ns / SG_FLOW_TICK_NS); }
+constexpr uint32_t lifetime_ticks(uint64_t ns) {
+  return static_cast<uint32_t>(ns / SG_FLOW_TICK_NS);
+}
 
 // By sg_flow_state. FREE never counts as live.
-constexpr uint32_t lifetimes[] = {0, lifetime_ticks(SG_FLOW_OPENING_NS_MAX),
-                                  lifetime_ticks(SG_FLOW_IDLE_NS_MAX),
-                                  lifetime_ticks(SG_FLOW_CLOSING_NS_MAX),
-                                  lifetime_ticks(SG_FLOW_REFUSED_NS_MAX)};
+constexpr uint32_t lifetimes[] = {
+    0, lifetime_ticks(SG_FLOW_OPENING_NS_MAX), lifetime_ticks(SG_FLOW_IDLE_NS_MAX),
+    lifetime_ticks(SG_FLOW_CLOSING_NS_MAX), lifetime_ticks(SG_FLOW_REFUSED_NS_MAX)};
 
 }  // namespace
 

@@ -18,7 +18,8 @@ inline uint32_t flow_ticks(uint64_t monotonic_ns) {
 
 class FlowTable {
  public:
-  // entries: SG_SHARDS * SG_FLOW_SET_ENTRIES * a power of two of them, zeroed when fresh; not owned.
+  // entries: SG_SHARDS * SG_FLOW_SET_ENTRIES * a power of two of them, zeroed when fresh; not
+  // owned.
   explicit FlowTable(std::span<sg_flow> entries);
 
   static size_t entries_for(size_t flows_min);  // the smallest valid number that is not below
@@ -40,8 +41,8 @@ class FlowTable {
   std::span<const sg_flow> entries() const { return entries_; }
 
  private:
-  // The set's first entry, and the one in it where this flow is put first and looked for first: most
-  // lookups touch one line.
+  // The set's first entry, and the one in it where this flow is put first and looked for first:
+  // most lookups touch one line.
   sg_flow* set(uint64_t hash) const;
   sg_flow* preferred(uint64_t hash) const { return set(hash) + way(hash); }
   static uint32_t way(uint64_t hash) { return (hash >> 54) % SG_FLOW_SET_ENTRIES; }

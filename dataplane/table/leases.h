@@ -4,15 +4,15 @@
 // charges the shared cell once per lease and spends the units from a table of its own.
 //
 // A lease is the stretch of time [end - interval, end] by which it moved the cell's TAT. Its units
-// lie on that stretch, interval / SG_LEASE_UNITS apart, and expire as the clock passes them: what is
-// left at `now` is at most end - now. So leases add nothing to burst + rate * time in any window, on
-// however many workers: the stretches of all workers are disjoint, they hold less than an interval
-// each, and so what they hold together when a window starts is at most TAT - start, which the cell
-// has been charged for; what is granted after that is at most end of window + horizon - TAT. (Only
-// leases that were displaced and given back can make stretches overlap: docs/buckets.md.)
-// Nothing is lost to expiry, for when the clock passes a lease, the bucket is full. What leases cost
-// is burst: the last lease must fit as a whole, so that up to SG_LEASE_UNITS - 1 units of a burst
-// cannot be used.
+// lie on that stretch, interval / SG_LEASE_UNITS apart, and expire as the clock passes them: what
+// is left at `now` is at most end - now. So leases add nothing to burst + rate * time in any
+// window, on however many workers: the stretches of all workers are disjoint, they hold less than
+// an interval each, and so what they hold together when a window starts is at most TAT - start,
+// which the cell has been charged for; what is granted after that is at most end of window +
+// horizon - TAT. (Only leases that were displaced and given back can make stretches overlap:
+// docs/buckets.md.) Nothing is lost to expiry, for when the clock passes a lease, the bucket is
+// full. What leases cost is burst: the last lease must fit as a whole, so that up to SG_LEASE_UNITS
+// - 1 units of a burst cannot be used.
 #pragma once
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the workers remember, as it lies in an arena: flows, their cold records, buckets, and who owns
-// which shard.
+// What the workers remember, as it lies in an arena: flows, their cold records, buckets, and who
+// owns which shard.
 #pragma once
 
 #include <algorithm>
@@ -33,8 +33,8 @@ inline ArenaLayout state_layout(size_t flows_min, size_t bucket_sets) {
   return layout;
 }
 
-// Worker of each shard. One byte a shard, so that a worker's change is one store; the map lies in the
-// arena, so that another number of workers orphans no flow's shard.
+// Worker of each shard. One byte a shard, so that a worker's change is one store; the map lies in
+// the arena, so that another number of workers orphans no flow's shard.
 inline std::span<uint8_t, SG_SHARDS> shard_owners(const Arena& arena) {
   return std::span<uint8_t, SG_SHARDS>(
       reinterpret_cast<uint8_t*>(arena.region(Region::shard_map).data()), SG_SHARDS);

@@ -26,9 +26,13 @@ class BenchPort final : public Port {
       Slot& slot = slots_[i];
       std::memcpy(slot.bytes + room_front, offered_[i]->data(), offered_[i]->size());
       auto length = static_cast<uint16_t>(offered_[i]->size());
-      frames[i] = Frame{slot.bytes + room_front, length, room_front,
+      frames[i] = Frame{slot.bytes + room_front,
+                        length,
+                        room_front,
                         static_cast<uint16_t>(sizeof(slot.bytes) - room_front - length),
-                        false, &slot, i + 1};
+                        false,
+                        &slot,
+                        i + 1};
     }
     offered_ = {};
     spare_ = SG_BURST_PACKETS_MAX;
@@ -41,8 +45,13 @@ class BenchPort final : public Port {
   void discard(std::span<const Frame>) override {}
   bool allocate(Frame& frame) override {
     Slot& slot = slots_[spare_++];
-    frame = Frame{slot.bytes + room_front, 0, room_front,
-                  static_cast<uint16_t>(sizeof(slot.bytes) - room_front), false, &slot, 0};
+    frame = Frame{slot.bytes + room_front,
+                  0,
+                  room_front,
+                  static_cast<uint16_t>(sizeof(slot.bytes) - room_front),
+                  false,
+                  &slot,
+                  0};
     return true;
   }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Whole bursts: nanoseconds per packet, beside a burst that nothing is done to and a bare hs_scan of
-// the same user agents. Figures are only comparable within one run.
+// Whole bursts: nanoseconds per packet, beside a burst that nothing is done to and a bare hs_scan
+// of the same user agents. Figures are only comparable within one run.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -21,7 +21,8 @@ Pointers pointers_to(const std::vector<Bytes>& frames) {
   return pointers;
 }
 
-std::vector<Bytes> segments(const World& world, size_t flows, uint16_t port, std::string_view payload) {
+std::vector<Bytes> segments(const World& world, size_t flows, uint16_t port,
+                            std::string_view payload) {
   std::vector<Bytes> frames;
   for (size_t flow = 0; flow < flows; flow++) frames.push_back(world.segment(flow, port, payload));
   return frames;
@@ -36,9 +37,9 @@ void over_bursts(benchmark::State& state, const Pointers& frames, Body body) {
     at = at + 2 * burst <= frames.size() ? at + burst : 0;
   }
   state.SetItemsProcessed(static_cast<int64_t>(state.iterations() * burst));
-  state.counters["ns_per_packet"] = benchmark::Counter(
-      static_cast<double>(state.iterations() * burst), benchmark::Counter::kIsRate |
-      benchmark::Counter::kInvert);
+  state.counters["ns_per_packet"] =
+      benchmark::Counter(static_cast<double>(state.iterations() * burst),
+                         benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
 // Frames in through the port and out again: what all others contain.
@@ -70,7 +71,8 @@ BENCHMARK(forward_segment)->Arg(1'024)->Arg(100'000)->Arg(1'000'000);
 // Flows as they were before a burst, put back after it (64 bytes a packet, within the time taken).
 class Restore {
  public:
-  explicit Restore(World& world) : world_(world), saved_(world.flows().begin(), world.flows().end()) {
+  explicit Restore(World& world)
+      : world_(world), saved_(world.flows().begin(), world.flows().end()) {
     for (size_t i = 0; i < saved_.size(); i++)
       if (saved_[i].hash != 0) used_.push_back(i);
   }
@@ -96,11 +98,15 @@ void with_restored_flows(benchmark::State& state, uint16_t port) {
 }
 
 // Head read, two limits charged, user agent scanned, IPIP.
-void admit_request(benchmark::State& state) { with_restored_flows(state, open_port); }
+void admit_request(benchmark::State& state) {
+  with_restored_flows(state, open_port);
+}
 BENCHMARK(admit_request);
 
 // Head read, limit refuses, 429 and RST made.
-void refuse_request(benchmark::State& state) { with_restored_flows(state, closed_port); }
+void refuse_request(benchmark::State& state) {
+  with_restored_flows(state, closed_port);
+}
 BENCHMARK(refuse_request);
 
 // The tombstone answers again.
@@ -149,10 +155,11 @@ void bare_hs_scan(benchmark::State& state) {
   std::string_view text = browser_user_agent();
   for (auto _ : state)
     for (size_t i = 0; i < burst; i++)
-      hs_scan(database, text.data(), static_cast<unsigned>(text.size()), 0, scratch, ignore, nullptr);
-  state.counters["ns_per_packet"] = benchmark::Counter(
-      static_cast<double>(state.iterations() * burst), benchmark::Counter::kIsRate |
-      benchmark::Counter::kInvert);
+      hs_scan(database, text.data(), static_cast<unsigned>(text.size()), 0, scratch, ignore,
+              nullptr);
+  state.counters["ns_per_packet"] =
+      benchmark::Counter(static_cast<double>(state.iterations() * burst),
+                         benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
   hs_free_scratch(scratch);
 }
 BENCHMARK(bare_hs_scan);

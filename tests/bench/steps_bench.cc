@@ -21,8 +21,10 @@ constexpr size_t burst = SG_BURST_PACKETS_MAX;
 class Steps {
  public:
   explicit Steps(uint16_t port)
-      : world_(burst, port), tracking_(world_.flows()),
-        policer_(world_.buckets(), world_.secret(), counters_), inspector_(counters_),
+      : world_(burst, port),
+        tracking_(world_.flows()),
+        policer_(world_.buckets(), world_.secret(), counters_),
+        inspector_(counters_),
         burst_(std::make_unique<Burst>()) {
     for (size_t flow = 0; flow < burst; flow++)
       frames_.push_back(world_.segment(flow, port, browser_request()));
@@ -60,7 +62,8 @@ class Steps {
         .respond(burst_->all());
   }
   void balance() {
-    Balancer(world_.policy(), world_.next_hops(), source_, counters_.balance).balance(burst_->all());
+    Balancer(world_.policy(), world_.next_hops(), source_, counters_.balance)
+        .balance(burst_->all());
   }
   void to_decided() {
     parse();
@@ -105,9 +108,9 @@ class Steps {
 template <class Body>
 void measure(benchmark::State& state, Body body) {
   for (auto _ : state) body();
-  state.counters["ns_per_packet"] = benchmark::Counter(
-      static_cast<double>(state.iterations() * burst),
-      benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["ns_per_packet"] =
+      benchmark::Counter(static_cast<double>(state.iterations() * burst),
+                         benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
 void step_parse(benchmark::State& state) {

@@ -48,7 +48,8 @@ testing::FrameFields fields_of(size_t flow, uint16_t port) {
   testing::FrameFields fields;
   fields.dst_mac = testing::mac("02:00:00:00:00:10");
   fields.src_mac = testing::mac("02:00:00:00:02:01");
-  fields.src = testing::ip(fmt::format("10.{}.{}.{}", 1 + flow / 50'000, flow / 250 % 200, 1 + flow % 250));
+  fields.src =
+      testing::ip(fmt::format("10.{}.{}.{}", 1 + flow / 50'000, flow / 250 % 200, 1 + flow % 250));
   fields.dst = testing::ip("198.51.100.10");
   fields.src_port = static_cast<uint16_t>(1024 + flow % 60'000);
   fields.dst_port = port;
@@ -88,8 +89,10 @@ Bytes World::syn(size_t flow, uint16_t port) const {
 }
 
 World::World(size_t flows, uint16_t port)
-    : policy_(testing::policy_in_force(std::string(policy_text), {{"bots.txt", crawler_patterns()}})),
-      arena_(open_arena(flows)), tables_(arena_, next_hops_, TunnelSource{}) {
+    : policy_(
+          testing::policy_in_force(std::string(policy_text), {{"bots.txt", crawler_patterns()}})),
+      arena_(open_arena(flows)),
+      tables_(arena_, next_hops_, TunnelSource{}) {
   deal_shards(arena_, 1);
   auto backends = policy_->image().backends();
   for (uint32_t slot = 0; slot < backends.size(); slot++) next_hops_.set(slot, {2, 0, 0, 0, 1, 1});

@@ -50,8 +50,8 @@ class World {
   uint64_t now_ns_ = 1'000'000'000'000;
 };
 
-inline constexpr uint16_t open_port = 80;     // limits that are never reached
-inline constexpr uint16_t closed_port = 81;   // a limit that refuses everything after the first
+inline constexpr uint16_t open_port = 80;    // limits that are never reached
+inline constexpr uint16_t closed_port = 81;  // a limit that refuses everything after the first
 
 // A request of a browser, about 300 bytes.
 std::string_view browser_request();

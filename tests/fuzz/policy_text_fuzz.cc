@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Any bytes as a policy: reading and checking it must end, throw nothing, and tell what it found in a
-// way that can be shown. The input is one file, or several: a line "%%% NAME" begins the file NAME.
+// Any bytes as a policy: reading and checking it must end, throw nothing, and tell what it found in
+// a way that can be shown. The input is one file, or several: a line "%%% NAME" begins the file
+// NAME.
 #include <cstdint>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
