@@ -292,7 +292,7 @@ void explore_scenarios(bool with_give_backs, bool with_scrub) {
   std::mt19937_64 random(seed);
   uint64_t schedules = 0;
   int64_t worst = 0;
-  const uint64_t scenarios = rounds(with_scrub ? 10 : 40, 1000);
+  const uint64_t scenarios = with_scrub ? rounds(10, 100) : rounds(40, 400);
   for (uint64_t i = 0; i < scenarios && !::testing::Test::HasFailure(); i++) {
     Scenario scenario(random, with_give_backs, with_scrub);
     schedules += scenario.explore();
