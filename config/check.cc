@@ -12,8 +12,8 @@
 namespace surgegate::policy {
 namespace {
 
-// To look for the nearest of thousands of names takes a millisecond: who has more faults than this has
-// other worries.
+// To look for the nearest of thousands of names takes a millisecond: who has more faults than this
+// has other worries.
 constexpr size_t advised_faults_max = 100;
 
 }  // namespace
