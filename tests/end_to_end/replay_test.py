@@ -108,7 +108,9 @@ class ReplayTest(unittest.TestCase):
     def test_packets_cross_between_workers(self):
         for workers in WORKERS:
             report = replay(MIXED, POLICY, workers).report
-            self.assertGreater(report["packets_crossed"], report["packets"] / workers / 4)
+            by_chance = report["packets"] * (1 - 1 / workers)  # the NIC's hash and ours know nothing of each other
+            self.assertGreater(report["packets_crossed"], 0.7 * by_chance)
+            self.assertLess(report["packets_crossed"], 1.3 * by_chance)
 
     def test_the_same_input_gives_the_same_output_to_the_byte(self):
         in_parallel(lambda capture: replay(capture, repetition=2), CAPTURES)

@@ -85,6 +85,25 @@ class Frame:
         return Packet(self.packet.payload) if tunnel else self.packet
 
 
+def internet_checksum(data):
+    """RFC 1071."""
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data[: len(data) // 2 * 2])) + (data[-1] << 8 if len(data) % 2 else 0)
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def with_tcp_data(frame, data):
+    """The frame's bytes with other TCP data of the same length."""
+    packet = frame.packet
+    assert len(data) == len(packet.tcp_data)
+    addresses = b"".join(ipaddress.ip_address(a).packed for a in (packet.source, packet.destination))
+    segment = packet.payload[:16] + b"\0\0" + packet.payload[18 : packet.tcp_size] + data
+    checksum = internet_checksum(addresses + struct.pack("!II", TCP, len(segment)) + segment)
+    segment = segment[:16] + struct.pack("!H", checksum) + segment[18:]
+    return frame.data[: frame.ip_at + packet.header_size] + segment
+
+
 def write_pcap(path, frames, link_type=ETHERNET):
     """`frames` are (time_ns, bytes)."""
     parts = [struct.pack("<IHHiIII", NANOSECONDS_MAGIC, 2, 4, 0, 0, 262144, link_type)]
