@@ -10,14 +10,6 @@
 #include "config/words.h"
 
 namespace surgegate::policy {
-namespace {
-
-// To look for the nearest of thousands of names takes a millisecond: who has more faults than this
-// has other worries.
-constexpr size_t advised_faults_max = 100;
-
-}  // namespace
-
 template <class T>
 const T* Names<T>::use(Report& report, const Name& name) {
   if (name.value.empty()) return nullptr;
@@ -25,9 +17,10 @@ const T* Names<T>::use(Report& report, const Name& name) {
     item->second.is_used = true;
     return item->second.thing;
   }
-  report.fault(name.place, fmt::format("no {} is named {}", kind_, quote(name.value)),
-               words_.empty() ? fmt::format("one declared under `{}`", section_) : one_of(words_),
-               report.fault_count() < advised_faults_max ? nearest_word(name.value, words_) : "");
+  report.fault(
+      name.place, fmt::format("no {} is named {}", kind_, quote(name.value)),
+      words_.empty() ? fmt::format("one declared under `{}`", section_) : one_of(words_),
+      report.fault_count() < SG_POLICY_ADVISED_FAULTS_MAX ? nearest_word(name.value, words_) : "");
   return nullptr;
 }
 
@@ -100,7 +93,9 @@ void check(const Policy& policy, std::vector<Finding>& findings) {
   check_overrides(checked);
   check_addresses(checked);
   check_enforced(checked);
-  if (!has_fault(findings)) warn_unused(checked);
+  if (has_fault(findings)) return;
+  warn_unused(checked);
+  warn_unreachable_routes(checked);
 }
 
 }  // namespace surgegate::policy

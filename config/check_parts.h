@@ -79,4 +79,7 @@ void check_services(Checked& checked);
 void check_addresses(Checked& checked);
 void check_enforced(Checked& checked);
 
+// For a policy without faults: where some of a route could not be read, it seems to match all.
+void warn_unreachable_routes(Checked& checked);
+
 }  // namespace surgegate::policy

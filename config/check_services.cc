@@ -80,6 +80,11 @@ void check_route(Checked& checked, const Service& service, const Route& route, B
           fmt::format("{} at most", limit->burst_units.value));
 }
 
+bool matches_all(const Route& route) {
+  return route.path_match == PathMatch::any && route.method.empty() && route.host.empty() &&
+         route.headers.empty();
+}
+
 void check_service(Checked& checked, const Service& service) {
   Report& report = checked.report;
   const Protocol protocol = service.protocol.value;
@@ -207,6 +212,19 @@ void check_services(Checked& checked) {
                          fmt::format("{} services", services.size()),
                          fmt::format("at most {}", SG_SERVICES_MAX));
   for (const Service& service : services) check_service(checked, service);
+}
+
+// The first match wins: behind a route that matches everything stands one that nothing comes to.
+void warn_unreachable_routes(Checked& checked) {
+  for (const Service& service : checked.policy.services) {
+    const auto all = std::find_if(service.routes.begin(), service.routes.end(), matches_all);
+    if (all == service.routes.end() || all + 1 == service.routes.end()) continue;
+    checked.report.warn(
+        (all + 1)->place,
+        fmt::format("no request comes as far as this route: the one at line {} matches "
+                    "all",
+                    all->place.line));
+  }
 }
 
 void check_addresses(Checked& checked) {

@@ -92,8 +92,9 @@ void note_unknown_sections(Reader& reader, const Node& root) {
   for (const Entry& entry : root.entries) {
     if (std::find(known.begin(), known.end(), entry.key) != known.end()) continue;
     const std::string meant = nearest_word(entry.key, known);
-    if (std::find(nameless.begin(), nameless.end(), meant) == nameless.end())
-      reader.has_all_names = false;
+    if (std::find(nameless.begin(), nameless.end(), meant) != nameless.end()) continue;
+    reader.has_all_names = false;
+    return;
   }
 }
 

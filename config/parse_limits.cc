@@ -48,6 +48,9 @@ void read_key(Reader& reader, const Node& node, Limit& out) {
   if (!reader.is_list(
           node, fmt::format("a list of {}; [] for one bucket of the whole service", key_expected)))
     return;
+  if (node.items.size() > SG_LIMIT_KEY_PARTS_MAX)
+    return reader.report().fault(node.place, fmt::format("a key of {} parts", node.items.size()),
+                                 fmt::format("at most {}", SG_LIMIT_KEY_PARTS_MAX));
   for (const Node* item : node.items) {
     auto part = key_part(reader, *item);
     if (!part) continue;
@@ -57,9 +60,6 @@ void read_key(Reader& reader, const Node& node, Limit& out) {
                               fmt::format("{} stands in this key already", describe(*item)));
     out.key.push_back(std::move(*part));
   }
-  if (out.key.size() > SG_LIMIT_KEY_PARTS_MAX)
-    reader.report().fault(node.place, fmt::format("a key of {} parts", out.key.size()),
-                          fmt::format("at most {}", SG_LIMIT_KEY_PARTS_MAX));
 }
 
 constexpr Key<Limit> prefix_keys[] = {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <unordered_map>
+#include <unordered_set>
 
 #include "config/words.h"
 
@@ -61,13 +62,12 @@ std::optional<Name> Reader::name(const Node& node) {
 
 std::vector<Name> Reader::names(const Node& node, std::string_view wanted) {
   std::vector<Name> names;
+  std::unordered_set<std::string_view> seen;
   if (!is_list(node, wanted)) return names;
   for (const Node* item : node.items) {
     auto name = this->name(*item);
     if (!name) continue;
-    const bool is_repeated = std::any_of(
-        names.begin(), names.end(), [&](const Name& other) { return other.value == name->value; });
-    if (is_repeated)
+    if (!seen.insert(item->text).second)
       report_.fault(name->place, fmt::format("{} stands in this list already", quote(name->value)));
     else
       names.push_back(std::move(*name));
@@ -83,11 +83,15 @@ std::optional<Name> Reader::response(const Node& node) {
   return Name{node.text, node.place};
 }
 
+std::string Reader::advice(std::string_view word, std::span<const std::string_view> words) const {
+  return faults() < SG_POLICY_ADVISED_FAULTS_MAX ? nearest_word(word, words) : std::string();
+}
+
 void Reader::not_a_word(const Node& node, std::string_view title,
                         std::span<const std::string_view> words) {
   if (node.kind != Node::Kind::scalar) return mismatch(node, one_of(words));
   report_.fault(node.place, fmt::format("{} is not {}", quote(node.text), title), one_of(words),
-                nearest_word(node.text, words));
+                advice(node.text, words));
 }
 
 std::vector<const Node*> Reader::values_by_key(const Node& node, std::string_view title,
@@ -106,7 +110,7 @@ std::vector<const Node*> Reader::values_by_key(const Node& node, std::string_vie
       values[known->second] = entry.value;
     else
       report_.fault(entry.place, fmt::format("unknown key {} in {}", quote(entry.key), title),
-                    one_of(words), nearest_word(entry.key, words));
+                    one_of(words), advice(entry.key, words));
   }
   for (size_t i = 0; i < keys.size(); i++)
     if (keys[i].is_required && !values[i])

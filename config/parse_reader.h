@@ -223,6 +223,7 @@ class Reader {
   size_t faults() const { return report_.fault_count(); }
 
  private:
+  std::string advice(std::string_view word, std::span<const std::string_view> words) const;
   void not_a_word(const Node& node, std::string_view title,
                   std::span<const std::string_view> words);
   std::vector<const Node*> values_by_key(const Node& node, std::string_view title,

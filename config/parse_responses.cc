@@ -86,6 +86,9 @@ void read_header(Reader& reader, const Entry& entry, Response& out) {
 
 void read_headers(Reader& reader, const Node& node, Response& out) {
   if (!reader.is_map(node, "a map of header names and values")) return;
+  if (node.entries.size() > SG_POLICY_HEADERS_MAX)
+    return reader.report().fault(node.place, fmt::format("{} headers", node.entries.size()),
+                                 fmt::format("at most {}", SG_POLICY_HEADERS_MAX));
   for (const Entry& entry : node.entries) read_header(reader, entry, out);
 }
 

@@ -73,6 +73,9 @@ void read_host(Reader& reader, const Node& node, Route& out) {
 
 void read_match_headers(Reader& reader, const Node& node, Route& out) {
   if (!reader.is_map(node, "a map of header names and the values that they must have")) return;
+  if (node.entries.size() > SG_KEY_HEADERS_MAX)
+    return reader.report().fault(node.place, fmt::format("{} headers", node.entries.size()),
+                                 fmt::format("at most {}", SG_KEY_HEADERS_MAX));
   for (const Entry& entry : node.entries) {
     auto name = parse_header_name(entry.key);
     if (!name) {

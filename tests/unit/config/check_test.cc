@@ -264,6 +264,19 @@ TEST(Check, RefusesRequestsThatCouldNeverPass) {
       "most\n");
 }
 
+TEST(Check, WarnsOfRoutesThatNothingComesTo) {
+  const auto warnings = [](const std::string& routes) {
+    return warnings_of(Sections{
+        .services =
+            "{s: {vips: ['192.0.2.1:80'], pool: web, protocol: http, limits: [a],\nroutes: [" +
+            routes + "]}}"});
+  };
+  EXPECT_EQ(warnings("{match: {path: /x}}, {match: {}, class: background}"), "");
+  EXPECT_EQ(warnings("{match: {}}, {match: {path: /x}}, {match: {path: /y}}"),
+            "2:23: no request comes as far as this route: the one at line 2 matches all\n");
+  EXPECT_EQ(warnings("{match: {path: x}}, {match: {path: /y}}"), "") << "the first has a fault";
+}
+
 TEST(Check, CountsTheLimitsOfServiceAndRouteTogether) {
   std::string limits = "{";
   std::string names;

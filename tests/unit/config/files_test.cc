@@ -41,6 +41,11 @@ TEST_F(DiskFilesTest, ReadsAWholeFileUpToItsMaximum) {
   EXPECT_EQ(files_.read(write("empty", ""), 0).value(), "");
 }
 
+// A file may grow while it is read, and those of /proc tell a size of 0.
+TEST_F(DiskFilesTest, HoldsTheMaximumWhateverSizeAFileTells) {
+  EXPECT_EQ(files_.read("/proc/self/maps", 10).error(), "it is larger than 10 bytes");
+}
+
 TEST_F(DiskFilesTest, SaysWhyAFileCannotBeRead) {
   EXPECT_EQ(files_.read((folder_ / "none").string(), 10).error(), "No such file or directory");
   EXPECT_EQ(files_.read(folder_.string(), 10).error(), "it is a folder");

@@ -61,6 +61,7 @@ TEST(Findings, AreSortedByPlaceAndToldOnce) {
   std::string order;
   for (const Finding& finding : findings) order += finding.what;
   EXPECT_EQ(order, "abcd");
+  EXPECT_EQ(findings.size(), 4u);
 }
 
 TEST(Findings, AreBoundedBySeverity) {

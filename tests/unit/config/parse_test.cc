@@ -222,6 +222,13 @@ TEST(Parse, ReadsWhatIsIncludedAsIfItStoodThere) {
   EXPECT_EQ(parsed.policy.files[parsed.policy.lists[1].name.place.file], "conf/more/b.yaml");
 }
 
+TEST(Parse, ReadsNoMoreFilesThanAPolicyMayHave) {
+  std::map<std::string, std::string> files;
+  for (int i = 0; i < SG_POLICY_FILES_MAX; i++) files["d/" + std::to_string(i)] = "limits:\n";
+  EXPECT_EQ(faults_of("version: 1\ninclude: ['d/*']\n" + pool, files),
+            "2:11: the policy names more than 1024 files\n");
+}
+
 TEST(Parse, TellsWhatIsWrongWithIncludes) {
   const std::string policy =
       "version: 1\ninclude: [none/*.yaml, missing.yaml, a.yaml, b.yaml]\n" + pool;
@@ -287,9 +294,19 @@ services: {shop: {vips: ["192.0.2.1:80"], protocol: http, pool: web, limits: [l]
             "did you mean `limits`?\n");
 }
 
+TEST(Parse, BlamesNoUseOfANameThatIsNone) {
+  EXPECT_EQ(
+      faults_of(R"(version: 1
+limits: {1st: {key: [client], rate: 10/s, burst: 20}}
+services: {shop: {vips: ["192.0.2.1:80"], protocol: http, pool: web, limits: [first]}}
+)" + pool),
+      "2:10: `1st` is not a name; expected a letter, then letters, digits, `.`, `_` or `-`; at "
+      "most 64 bytes\n");
+}
+
+// line: stands alone below its section's key, as line 4.
 struct Case {
-  std::string
-      line;  // put below `limits`, `lists` ... of a quiet policy; columns count from its start
+  std::string line;
   std::string fault;
 };
 
@@ -412,6 +429,8 @@ TEST(Parse, ReadsNoMorePrefixesThanThePolicyMayHave) {
 }
 
 TEST(Parse, TellsWhatAResponseCannotBe) {
+  std::string headers;
+  for (int i = 0; i < 65; i++) headers += "h" + std::to_string(i) + ": x, ";
   expect_faults(
       "responses",
       {{" a: {status: 200}",
@@ -430,6 +449,7 @@ TEST(Parse, TellsWhatAResponseCannotBe) {
        {" a: {status: 429, headers: {x: \"a\\r\\nset-cookie: b\"}}",
         "4:32: `a\\x0d\\x0aset-cookie: b` cannot be the value of a header"},
        {" a: {status: 429, headers: {x: 1, X: 2}}", "4:35: header `x` is given twice"},
+       {" a: {status: 429, headers: {" + headers + "}}", "4:28: 65 headers; expected at most 64"},
        {" a: {status: 429, body: {file: nope}}", "4:32: `nope` cannot be read"},
        {" a: {status: 429, retry_after: 5s}", "4:32: `5s` does not fit here"},
        {" a: {status: 429, retry_after: {min: 31d}}", "longer than 30 days"},
@@ -462,6 +482,8 @@ TEST(Parse, TellsWhatSignaturesAndPenaltiesCannotBe) {
 
 TEST(Parse, TellsWhatAServiceCannotBe) {
   const std::string rest = "vips: ['192.0.2.1:80'], protocol: http, pool: web, ";
+  std::string headers;
+  for (int i = 0; i < 17; i++) headers += "h" + std::to_string(i) + ": x, ";
   expect_faults(
       "services",
       {{" a: {vips: [], protocol: http, pool: web}", "4:12: a list does not fit here"},
@@ -476,6 +498,8 @@ TEST(Parse, TellsWhatAServiceCannotBe) {
         "`*.example.com` does not fit here"},
        {" a: {" + rest + "routes: [{match: {method: 'GET POST'}}]}",
         "`GET POST` does not fit here"},
+       {" a: {" + rest + "routes: [{match: {headers: {" + headers + "}}}]}",
+        "17 headers; expected at most 16"},
        {" a: {" + rest + "routes: [{class: critical}]}", "a route lacks its key `match`"},
        {" a: {" + rest + "routes: [{match: {}, cost: 0}]}", "`0` is out of range"},
        {" a: {" + rest + "routes: [{match: {}, upgrade: yes}]}", "expected tunnel"},

@@ -84,6 +84,10 @@ TEST(YamlTree, MergesMapsUnderTheKeysOfTheirOwn) {
   EXPECT_EQ(see("a: {'<<': 1}").tree, "{a@1:1 {<<@1:5 1@1:11}}") << "a quoted key is a key";
 }
 
+TEST(YamlTree, ReadsATagOnAsWhatWasMeant) {
+  EXPECT_EQ(see("a: [!192.0.2.7 ]").tree, "{a@1:1 [!192.0.2.7@1:5]}");
+}
+
 TEST(YamlTree, RefusesWhatOnlyLooksLikeData) {
   EXPECT_EQ(see("a: [192.0.2.0/24, !192.0.2.7]").faults,
             "p:1:19: fault: `!192.0.2.7` is a YAML tag, and the policy has none; expected quotes "
