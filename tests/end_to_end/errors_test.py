@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -193,8 +194,10 @@ class ErrorsTest(unittest.TestCase):
             self.assertEqual(contents(self.directory), before)
 
     def wait_for_a_temporary_file(self, before):
+        deadline = time.monotonic() + TIMEOUT_S
         while contents(self.directory).keys() == before.keys():
-            os.sched_yield()
+            self.assertLess(time.monotonic(), deadline, "no output was begun")
+            time.sleep(0.01)
 
 
 class RunErrorsTest(unittest.TestCase):
