@@ -17,29 +17,29 @@
 
 #define SG_FLOW_TICK_NS (1u << 20)  // 1.05 ms: a flow's age in 32 bits, for 52 days
 #define SG_FLOW_SET_ENTRIES 4
-#define SG_FLOW_OPENING_NS_MAX (10ull * 1000000000)      // a SYN that nothing followed
-#define SG_FLOW_IDLE_NS_MAX (900ull * 1000000000)        // an established connection without a packet
-#define SG_FLOW_CLOSING_NS_MAX (30ull * 1000000000)      // after FIN or RST: resends and the other FIN
-#define SG_FLOW_REFUSED_NS_MAX (60ull * 1000000000)      // a tombstone: the client's own give-up time
+#define SG_FLOW_OPENING_NS_MAX (10ull * 1000000000)  // a SYN that nothing followed
+#define SG_FLOW_IDLE_NS_MAX (900ull * 1000000000)    // an established connection without a packet
+#define SG_FLOW_CLOSING_NS_MAX (30ull * 1000000000)  // after FIN or RST: resends and the other FIN
+#define SG_FLOW_REFUSED_NS_MAX (60ull * 1000000000)  // a tombstone: the client's own give-up time
 
 // --- HTTP --------------------------------------------------------------------------------------
 #define SG_HTTP_FIELDS_MAX 100
 
 // --- Buckets -----------------------------------------------------------------------------------
-// The cell keeps 48 bits of nanoseconds (78.2 h). A TAT is at most 24 h ahead, and a cell is visited
-// by the scrubber at least every hour, so that past and future can always be told apart:
+// The cell keeps 48 bits of nanoseconds (78.2 h). A TAT is at most 24 h ahead, and a cell is
+// visited by the scrubber at least every hour, so that past and future can always be told apart:
 // 78.2 - 24 = 54.2 h is how old a cell may get before it would look like the future.
 #define SG_TAT_BITS 48
 #define SG_BUCKET_HORIZON_NS_MAX (24ull * 3600 * 1000000000)
 #define SG_BUCKET_STALE_NS_MAX (54ull * 3600 * 1000000000)
 #define SG_SCRUB_PERIOD_NS (3600ull * 1000000000)
-// How far the clocks of two who use one table may differ. A worker reads its clock once per burst and
-// may then lose its core for a while; a second is far beyond any scheduler's slice.
+// How far the clocks of two who use one table may differ. A worker reads its clock once per burst
+// and may then lose its core for a while; a second is far beyond any scheduler's slice.
 #define SG_BUCKET_SKEW_NS_MAX 1000000000ull
 #define SG_BUCKET_SET_CELLS 8
 #define SG_BUCKET_UNITS_MAX 65535u  // of one charge: what a route may cost
-// Every lost race is somebody else's charge. 32 in a row on one line take longer than a burst. BPF's
-// verifier walks through every try (6,000 steps of its million), so there are fewer of them.
+// Every lost race is somebody else's charge. 32 in a row on one line take longer than a burst.
+// BPF's verifier walks through every try (6,000 steps of its million), so there are fewer of them.
 #ifdef __bpf__
 #define SG_BUCKET_TRIES_MAX 8
 #else
@@ -49,8 +49,8 @@
 // written too often: such limits are charged 1,024 units at a time.
 #define SG_LEASE_RATE_PER_S 2000000ull
 #define SG_LEASE_UNITS 1024
-// Per worker, direct-mapped. Limits this fast are few (whole services); two in one slot work too, at
-// the price of an unleased charge.
+// Per worker, direct-mapped. Limits this fast are few (whole services); two in one slot work too,
+// at the price of an unleased charge.
 #define SG_LEASE_SLOTS 256
 // A step of the scrubber: 512 lines, a few tens of microseconds.
 #define SG_SCRUB_STEP_CELLS_MAX 4096
@@ -58,18 +58,19 @@
 // --- The policy image --------------------------------------------------------------------------
 #define SG_SERVICES_MAX 4096
 #define SG_VIPS_MAX 16384
-#define SG_VIP_PROBES_MAX 16      // the compiler grows the table until no entry is further from home
+#define SG_VIP_PROBES_MAX 16  // the compiler grows the table until no entry is further from home
 #define SG_VIP_TABLE_MAX (1 << 20)
-#define SG_LISTS_MAX 64           // a source's lists are one 64-bit mask
-#define SG_SERVICE_LIMITS_MAX 8   // of one unit, service and route together
+#define SG_LISTS_MAX 64          // a source's lists are one 64-bit mask
+#define SG_SERVICE_LIMITS_MAX 8  // of one unit, service and route together
 #define SG_LIMIT_KEY_PARTS_MAX 4
-#define SG_MISSING_LIMITS_MAX 4   // limits asked one after the other because headers are missing
-#define SG_KEY_HEADERS_MAX 16     // header names that any policy may ask the reader to find
-#define SG_ROUTES_MAX 1024        // of one service
-#define SG_BACKENDS_MAX 4096      // slots, over all pools
-#define SG_RECORDS_MAX 65535      // of a section named by 16-bit indices: 65,535 itself means none
+#define SG_MISSING_LIMITS_MAX 4  // limits asked one after the other because headers are missing
+#define SG_KEY_HEADERS_MAX 16    // header names that any policy may ask the reader to find
+#define SG_ROUTES_MAX 1024       // of one service
+#define SG_BACKENDS_MAX 4096     // slots, over all pools
+#define SG_RECORDS_MAX 65535     // of a section named by 16-bit indices: 65,535 itself means none
 #define SG_POOLS_MAX 1024
-#define SG_RESPONSE_BYTES_MAX 1200  // one segment within IPv6's minimum MTU: 1280 - 40 - 20 - 12 = 1208
+#define SG_RESPONSE_BYTES_MAX \
+  1200  // one segment within IPv6's minimum MTU: 1280 - 40 - 20 - 12 = 1208
 #define SG_IMAGE_BYTES_MAX (1ull << 31)
 
 // --- Lists -------------------------------------------------------------------------------------
@@ -81,24 +82,24 @@
 // --- Policy text -------------------------------------------------------------------------------
 // What the parser reads of one policy, all files together where nothing else is said. One that goes
 // beyond is refused at the line that does.
-#define SG_POLICY_YAML_BYTES_MAX (4u << 20)    // of one YAML file: seconds of reading at the worst
-#define SG_POLICY_DATA_BYTES_MAX (64u << 20)   // of one list file: a million lines of 64 bytes
-#define SG_POLICY_LINE_BYTES_MAX 8192          // of one line of a data file: a long pattern
-#define SG_POLICY_FILES_MAX 1024               // the policy, what it includes, its data files
-#define SG_POLICY_GLOB_STARS_MAX 8             // in one pattern: matching takes exponential time in them
-#define SG_POLICY_DEPTH_MAX 32                 // of nesting; the language itself needs eight
-#define SG_POLICY_NODES_MAX 2000000u           // YAML values, each alias counted as what it stands for
+#define SG_POLICY_YAML_BYTES_MAX (4u << 20)   // of one YAML file: seconds at the worst
+#define SG_POLICY_DATA_BYTES_MAX (64u << 20)  // of one list file: a million lines of 64 bytes
+#define SG_POLICY_LINE_BYTES_MAX 8192         // of one line of a data file: a long pattern
+#define SG_POLICY_FILES_MAX 1024              // the policy, what it includes, its data files
+#define SG_POLICY_GLOB_STARS_MAX 8    // in one pattern: matching takes exponential time in them
+#define SG_POLICY_DEPTH_MAX 32        // of nesting; the language itself needs eight
+#define SG_POLICY_NODES_MAX 2000000u  // YAML values, each alias counted as what it stands for
 #define SG_POLICY_CIDRS_MAX 1000000u
-#define SG_POLICY_KEYS_MAX 1000000u            // digests in lists of keys
-#define SG_POLICY_PATTERNS_MAX 20000u          // in all signature sets: twice what crawler lists hold
-#define SG_POLICY_NAME_BYTES_MAX 64            // of a limit, pool, list ...
-#define SG_POLICY_TEXT_BYTES_MAX 1024          // of a path, header value or reason
-#define SG_POLICY_HEADERS_MAX 64               // of one response
-#define SG_POLICY_ADVISED_FAULTS_MAX 100       // the nearest word is looked for that often
-#define SG_POLICY_FINDINGS_MAX 1000            // kept, of each severity
-#define SG_POLICY_FILE_FINDINGS_MAX 100        // kept of one data file, of each severity
-#define SG_POLICY_WEIGHT_MAX 65534u            // of a backend
-#define SG_POLICY_RATE_PER_S_MAX 1000000000ull // of a limit: a unit each nanosecond
+#define SG_POLICY_KEYS_MAX 1000000u       // digests in lists of keys
+#define SG_POLICY_PATTERNS_MAX 20000u     // in all signature sets: twice what crawler lists hold
+#define SG_POLICY_NAME_BYTES_MAX 64       // of a limit, pool, list ...
+#define SG_POLICY_TEXT_BYTES_MAX 1024     // of a path, header value or reason
+#define SG_POLICY_HEADERS_MAX 64          // of one response
+#define SG_POLICY_ADVISED_FAULTS_MAX 100  // the nearest word is looked for that often
+#define SG_POLICY_FINDINGS_MAX 1000       // kept, of each severity
+#define SG_POLICY_FILE_FINDINGS_MAX 100   // kept of one data file, of each severity
+#define SG_POLICY_WEIGHT_MAX 65534u       // of a backend
+#define SG_POLICY_RATE_PER_S_MAX 1000000000ull  // of a limit: a unit each nanosecond
 #define SG_POLICY_BAN_NS_MAX (365ull * 86400 * 1000000000)
 
 #ifdef __cplusplus

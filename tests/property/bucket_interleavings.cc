@@ -213,7 +213,7 @@ class Scenario {
   void perform(Charge& charge) {
     const sg_bucket_rule& rule = rules_[charge.key];
     const uint64_t tag = tag_of(charge.key), now = static_cast<uint64_t>(start + charge.now);
-    sg_bucket_view view;
+    sg_bucket_view view{};
     __u32 lost_races = 0;
     charge.admitted = sg_bucket_is_charged(
         sg_bucket_charge(&set_, tag, &rule, charge.units, now, &view, &lost_races));

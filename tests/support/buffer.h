@@ -13,6 +13,35 @@
 
 namespace surgegate::testing {
 
+#if defined(__SANITIZE_ADDRESS__)
+#define SURGEGATE_ADDRESS_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SURGEGATE_ADDRESS_SANITIZER
+#endif
+#endif
+
+#ifdef SURGEGATE_ADDRESS_SANITIZER
+
+class GuardedBuffer {
+ public:
+  explicit GuardedBuffer(size_t bytes) : size_(bytes), begin_(new uint8_t[bytes]) {}
+  ~GuardedBuffer() { delete[] begin_; }
+  GuardedBuffer(const GuardedBuffer&) = delete;
+  GuardedBuffer& operator=(const GuardedBuffer&) = delete;
+
+  uint8_t* begin() const { return begin_; }
+  uint8_t* end() const { return begin_ + size_; }
+  size_t size() const { return size_; }
+  bool front_is_intact() const { return true; }
+
+ private:
+  size_t size_;
+  uint8_t* begin_;
+};
+
+#else
+
 class GuardedBuffer {
  public:
   explicit GuardedBuffer(size_t bytes) : size_(bytes) {
@@ -50,5 +79,7 @@ class GuardedBuffer {
   uint8_t* base_ = nullptr;
   uint8_t* begin_ = nullptr;
 };
+
+#endif
 
 }  // namespace surgegate::testing

@@ -9,6 +9,10 @@
 namespace surgegate::testing {
 
 Frame FakePool::lend(const Bytes& bytes, uint64_t number, Room room) {
+  if (room.back == plenty) {
+    const size_t least = room.front + bytes.size() + 2048;
+    room.back = 2048 + (4096 - least % 4096) % 4096;
+  }
   const size_t size = room.front + bytes.size() + room.back;
   std::unique_ptr<GuardedBuffer> buffer;
   if (free_bytes_ == size && !free_.empty()) {
@@ -78,7 +82,7 @@ void FakePort::discard(std::span<const Frame> frames) {
 bool FakePort::allocate(Frame& frame) {
   if (spare == 0) return false;
   if (spare != unlimited) spare--;
-  frame = pool_.lend({}, 0, {room.front, std::max<size_t>(room.back, 256)});
+  frame = pool_.lend({}, 0, {room.front, FakePool::plenty});
   allocated++;
   return true;
 }

@@ -26,8 +26,10 @@ class FakePool {
  public:
   struct Room {
     size_t front = 128;
-    size_t back = 2048;
+    size_t back = plenty;
   };
+  // At least 2,048 bytes, and so much that buffers are of one size and can be used again.
+  static constexpr size_t plenty = ~size_t{0};
 
   // Lends a buffer with this frame in it; its end (room behind included) is at a guard page.
   Frame lend(const Bytes& bytes, uint64_t number, Room room);

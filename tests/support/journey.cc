@@ -162,9 +162,9 @@ std::string Journey::conservation_fault() const {
   return {};
 }
 
-uint32_t Journey::owner_of(const Bytes& frame) {
+uint32_t Journey::owner_of(const Bytes& frame, uint32_t arrives_at) {
   Frame lent = pool_.lend(frame, 1, {});
-  const uint32_t owner = workers_[0]->owner_of(lent);
+  const uint32_t owner = workers_[arrives_at]->owner_of(lent);
   pool_.take_back(lent);
   return owner;
 }

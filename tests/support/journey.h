@@ -75,7 +75,7 @@ class Journey final : public Observer {
   NextHops& next_hops() { return next_hops_; }
   std::span<sg_flow> flows() { return tables_.flows; }
   std::span<const sg_bucket_set> buckets() const { return tables_.buckets; }
-  uint32_t owner_of(const Bytes& frame);
+  uint32_t owner_of(const Bytes& frame, uint32_t arrives_at = 0);
   uint32_t workers() const { return static_cast<uint32_t>(workers_.size()); }
 
   // The link address that the fixture gives a backend: 02:00 and the last four octets of its IP.

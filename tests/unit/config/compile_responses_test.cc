@@ -111,10 +111,12 @@ TEST(CompileResponses, RetryAfterOnlyWhereItMeansSomething) {
   EXPECT_EQ(record.retry_min_ns, 5'000'000'000u);
   EXPECT_EQ(record.retry_jitter_ns, 10'000'000'000u);
   EXPECT_EQ(view.responses()[SG_RESPONSE_429].retry_fixed, 0);  // the bucket knows
-  custom.status.value = 403;
-  EXPECT_EQ(compiled_answer(custom).find("Retry-After"), std::string::npos);
-  EXPECT_NE(findings_of(custom, policy::Severity::warning).find("retry_after is not sent"),
-            std::string::npos);
+  for (uint16_t status : {403, 451, 502, 504}) {
+    custom.status.value = status;
+    EXPECT_EQ(compiled_answer(custom).find("Retry-After"), std::string::npos);
+    EXPECT_NE(findings_of(custom, policy::Severity::warning).find("retry_after is not sent"),
+              std::string::npos);
+  }
 }
 
 // The answer is one segment: the last byte that fits, and the first that does not.

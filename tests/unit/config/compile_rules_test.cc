@@ -57,6 +57,7 @@ TEST(CompileRules, WhatDoesNotFitIsRefusedWithTheReason) {
   EXPECT_NE(slow.error().find("at most 24 units"), std::string::npos) << slow.error();
   EXPECT_FALSE(compile_rule({100, second_ns}, UINT64_MAX));  // no overflow into a small horizon
   EXPECT_FALSE(compile_rule({10'000'000, second_ns}, UINT64_MAX));
+  EXPECT_FALSE(compile_rule({100, second_ns}, UINT64_MAX / 10'000'000 + 1));
 }
 
 TEST(CompileRules, ASecondIsTheBurstWhereNoneIsGiven) {

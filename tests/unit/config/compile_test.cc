@@ -316,6 +316,21 @@ TEST(Compile, ManyVipsOfOneNetworkAreAllFound) {
   EXPECT_LE(image.view.vips().size(), 4u * 8192);
 }
 
+// Address and port both count: neighbouring ports on neighbouring addresses must not share homes.
+TEST(Compile, ManyPortsOnManyAddressesAreAllFound) {
+  policy::Policy policy = samples::small();
+  policy.services[0].vips = {};
+  for (uint8_t host = 0; host < 64; host++)
+    for (uint16_t port = 8000; port < 8064; port++)
+      policy.services[0].vips.push_back({{samples::ipv4(198, 51, 100, host), port}, {}});
+  const Image image = image_of(policy);
+  for (const auto& vip : policy.services[0].vips)
+    EXPECT_NE(
+        image.view.find_vip(vip.value.address.bytes.data(), sg_be16(vip.value.port), IPPROTO_TCP),
+        nullptr);
+  EXPECT_LE(image.view.vips().size(), 4u * 8192);
+}
+
 TEST(Compile, AVipBelongsToOneService) {
   policy::Policy policy = samples::full();
   policy.services[1].vips[0].value.port = 80;  // UDP: another VIP
