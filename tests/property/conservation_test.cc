@@ -20,7 +20,8 @@ using namespace testing;
 using PolicyPointer = std::shared_ptr<const PolicyInForce>;
 
 // Limits that refuse a good part of what comes, of every unit, over L2 or a tunnel.
-std::string policy_text(const std::string& forward, const std::string& over, const std::string& rate) {
+std::string policy_text(const std::string& forward, const std::string& over,
+                        const std::string& rate) {
   return "version: 1\n"
          "clients:\n"
          "  cdn: {peers: [203.0.113.200, \"2001:db8:cd::/48\"], identity: \"header:x-api-key\"}\n"
@@ -28,8 +29,12 @@ std::string policy_text(const std::string& forward, const std::string& over, con
          "  blocked: {cidrs: [203.0.113.66, \"2001:db8:bad::/48\"], deny: drop}\n"
          "  office:  {cidrs: [203.0.113.7], exempt: [limits]}\n"
          "limits:\n"
-         "  per-client: {key: [client], rate: " + rate + ", burst: 3, over: " + over + "}\n"
-         "  per-key:    {key: [\"header:x-api-key\", path], rate: " + rate + ", burst: 4, over: " + over + "}\n"
+         "  per-client: {key: [client], rate: " +
+         rate + ", burst: 3, over: " + over +
+         "}\n"
+         "  per-key:    {key: [\"header:x-api-key\", path], rate: " +
+         rate + ", burst: 4, over: " + over +
+         "}\n"
          "  handshakes: {key: [source], unit: connections, rate: 10/s, burst: 5, over: drop}\n"
          "  datagrams:  {key: [source], unit: packets, rate: 10/s, burst: 5, over: drop}\n"
          "signatures:\n"
@@ -43,10 +48,15 @@ std::string policy_text(const std::string& forward, const std::string& over, con
          "    limits: [per-client, handshakes]\n"
          "    signatures: [bots, scanner]\n"
          "    routes: [{match: {path: /p1}, limits: [per-key]}, {match: {path: /p2}, cost: 2}]\n"
-         "  mail:  {vips: [\"198.51.100.10:25\", \"[2001:db8::10]:25\"], protocol: tcp, pool: web}\n"
-         "  names: {vips: [\"198.51.100.53:53\", \"[2001:db8::53]:53\"], protocol: udp, pool: web, limits: [datagrams]}\n"
+         "  mail:  {vips: [\"198.51.100.10:25\", \"[2001:db8::10]:25\"], protocol: tcp, pool: "
+         "web}\n"
+         "  names: {vips: [\"198.51.100.53:53\", \"[2001:db8::53]:53\"], protocol: udp, pool: web, "
+         "limits: [datagrams]}\n"
          "pools:\n"
-         "  web: {forward: " + forward + ", backends: {web1: {address: 10.0.1.1}, web2: {address: 10.0.1.2}, web3: {address: \"2001:db8:b::3\"}}}\n";
+         "  web: {forward: " +
+         forward +
+         ", backends: {web1: {address: 10.0.1.1}, web2: {address: 10.0.1.2}, web3: {address: "
+         "\"2001:db8:b::3\"}}}\n";
 }
 
 // Compiled once: a database takes longer than a thousand packets.
@@ -59,7 +69,9 @@ const std::vector<PolicyPointer>& policies() {
   return all;
 }
 
-PolicyPointer any_policy(Random& random) { return policies()[draw(random, policies().size())]; }
+PolicyPointer any_policy(Random& random) {
+  return policies()[draw(random, policies().size())];
+}
 
 void each_round(uint64_t reduced, uint64_t full, const std::function<void(Random&)>& body) {
   const uint64_t first = first_seed();
@@ -74,7 +86,8 @@ void each_round(uint64_t reduced, uint64_t full, const std::function<void(Random
 void change_surroundings(Journey& journey, Random& random) {
   for (uint32_t i = 0; i < journey.workers(); i++) {
     FakePort& port = journey.port(i);
-    port.tx_room = one_in(random, 4) ? static_cast<uint32_t>(draw(random, 10)) : FakePort::unlimited;
+    port.tx_room =
+        one_in(random, 4) ? static_cast<uint32_t>(draw(random, 10)) : FakePort::unlimited;
     port.spare = one_in(random, 4) ? static_cast<uint32_t>(draw(random, 4)) : FakePort::unlimited;
     port.room.front = one_in(random, 4) ? draw(random, 64) : 128;
     port.room.back = one_in(random, 4) ? draw(random, 200) : FakePool::plenty;
@@ -85,7 +98,8 @@ void change_surroundings(Journey& journey, Random& random) {
   if (one_in(random, 8)) journey.adopt(any_policy(random));
 }
 
-// One verdict for each packet, each frame given back exactly once, whatever comes and whatever fails.
+// One verdict for each packet, each frame given back exactly once, whatever comes and whatever
+// fails.
 TEST(Conservation, OfDamagedFrames) {
   each_round(40, 4000, [](Random& random) {
     Journey journey(any_policy(random), {.workers = static_cast<uint32_t>(1 + draw(random, 4))});
@@ -178,8 +192,8 @@ struct Connection {
   }
 };
 
-// The point of it all: no request reaches a backend without having been admitted. (Of clients that send
-// whole heads, in order; a head in pieces, or before its time, counts by the piece.)
+// The point of it all: no request reaches a backend without having been admitted. (Of clients that
+// send whole heads, in order; a head in pieces, or before its time, counts by the piece.)
 TEST(Conservation, NoRequestReachesABackendThatWasNotAdmitted) {
   size_t reached = 0;
   uint64_t refused = 0, trimmed = 0;
@@ -207,11 +221,13 @@ TEST(Conservation, NoRequestReachesABackendThatWasNotAdmitted) {
     ASSERT_EQ(journey.conservation_fault(), "");
     for (const Connection& connection : connections) {
       const auto& ends = connection.stream.head_ends();
-      const auto whole = std::upper_bound(ends.begin(), ends.end(), connection.received.without_hole());
+      const auto whole =
+          std::upper_bound(ends.begin(), ends.end(), connection.received.without_hole());
       ASSERT_LE(static_cast<size_t>(whole - ends.begin()), connection.admitted);
       reached += static_cast<size_t>(whole - ends.begin());
     }
-    refused += journey.total(SG_REASON_limit_requests) + journey.total(SG_REASON_limit_requests_silent);
+    refused +=
+        journey.total(SG_REASON_limit_requests) + journey.total(SG_REASON_limit_requests_silent);
     trimmed += journey.total(SG_REASON_trimmed);
   });
   EXPECT_GT(reached, 500u) << "or nothing was tried";
@@ -233,13 +249,14 @@ std::vector<Arrival> recorded_traffic(Random& random) {
     if (one_in(random, 6)) tick_ns += 50'000 * draw(random, 2000);
     const size_t which = draw(random, streams.size());
     Bytes frame = one_in(random, 5) ? build(odd_frame(random)) : streams[which].next();
-    if (!frame.empty()) all.push_back({std::move(frame), tick_ns, static_cast<uint32_t>(which * 31)});
+    if (!frame.empty())
+      all.push_back({std::move(frame), tick_ns, static_cast<uint32_t>(which * 31)});
   }
   return all;
 }
 
-// Consecutive packets that arrive at one worker, belong to one worker and share a tick go together, as
-// they do in replay: so that capture order holds between workers.
+// Consecutive packets that arrive at one worker, belong to one worker and share a tick go together,
+// as they do in replay: so that capture order holds between workers.
 void play(Journey& journey, const std::vector<Arrival>& traffic,
           const std::function<void(Journey&)>& between_runs = {}) {
   uint32_t arrival = 0, owner = 0, count = 0;
@@ -305,12 +322,14 @@ TEST(Conservation, TheNumberOfWorkersChangesNothing) {
 TEST(Conservation, ABurstAdmitsExactlyWhatFits) {
   static std::map<int, PolicyPointer> by_burst;
   for (int burst : {1, 2, 5, 30})
-    by_burst[burst] = policy_in_force(fmt::format(
-        "version: 1\n"
-        "limits: {{opens: {{key: [source], unit: connections, rate: 1/min, burst: {}, over: drop}}}}\n"
-        "services: {{shop: {{vips: [\"198.51.100.10:80\", \"[2001:db8::10]:80\"], protocol: http, pool: web, limits: [opens]}}}}\n"
-        "pools: {{web: {{forward: l2, backends: {{web1: {{address: 10.0.1.1}}}}}}}}\n",
-        burst));
+    by_burst[burst] = policy_in_force(
+        fmt::format("version: 1\n"
+                    "limits: {{opens: {{key: [source], unit: connections, rate: 1/min, burst: {}, "
+                    "over: drop}}}}\n"
+                    "services: {{shop: {{vips: [\"198.51.100.10:80\", \"[2001:db8::10]:80\"], "
+                    "protocol: http, pool: web, limits: [opens]}}}}\n"
+                    "pools: {{web: {{forward: l2, backends: {{web1: {{address: 10.0.1.1}}}}}}}}\n",
+                    burst));
   each_round(100, 10'000, [](Random& random) {
     auto chosen = by_burst.begin();
     std::advance(chosen, static_cast<ptrdiff_t>(draw(random, by_burst.size())));
@@ -348,7 +367,8 @@ std::string reordered(const std::string& text) {
   insert("services:\n",
          "  aaa: {vips: [\"198.51.100.77:80\"], protocol: http, pool: aaa, limits: [aaa-first], "
          "signatures: [aaa-set]}\n");
-  insert("pools:\n", "  aaa: {forward: l2, backends: {x: {address: 10.7.7.7}, y: {address: 10.7.7.8}}}\n");
+  insert("pools:\n",
+         "  aaa: {forward: l2, backends: {x: {address: 10.7.7.7}, y: {address: 10.7.7.8}}}\n");
   return other;
 }
 

@@ -8,9 +8,9 @@
 namespace surgegate::testing {
 namespace {
 
-const char* const sources4[] = {"192.0.2.10", "192.0.2.20", "192.0.2.30", "203.0.113.66",
-                                "203.0.113.7", "203.0.113.200", "127.0.0.1", "198.51.100.10"};
-const char* const sources6[] = {"2001:db8:c::10", "2001:db8:d::20", "2001:db8:bad::66", "::1",
+const char* const sources4[] = {"192.0.2.10",  "192.0.2.20",    "192.0.2.30", "203.0.113.66",
+                                "203.0.113.7", "203.0.113.200", "127.0.0.1",  "198.51.100.10"};
+const char* const sources6[] = {"2001:db8:c::10",   "2001:db8:d::20", "2001:db8:bad::66", "::1",
                                 "2001:db8:cd::200", "2001:db8::10"};
 const char* const vips4[] = {"198.51.100.10", "198.51.100.10", "198.51.100.53", "198.51.100.99"};
 const char* const vips6[] = {"2001:db8::10", "2001:db8::10", "2001:db8::53", "2001:db8::99"};
@@ -38,16 +38,18 @@ FrameFields addressed(Random& random) {
 std::string some_request(Random& random) {
   static const char* const methods[] = {"GET", "HEAD", "POST", "DELETE"};
   static const char* const agents[] = {"curl/8", "BadBot/1.0", "Mozilla/5.0", "sqlmap/1"};
-  return fmt::format("{} /p{} HTTP/1.{}\r\nHost: shop.example\r\nUser-Agent: {}\r\nX-Api-Key: k{}\r\n",
-                     pick(methods, random), draw(random, 5), draw(random, 8) == 0 ? 0 : 1,
-                     pick(agents, random), draw(random, 3));
+  return fmt::format(
+      "{} /p{} HTTP/1.{}\r\nHost: shop.example\r\nUser-Agent: {}\r\nX-Api-Key: k{}\r\n",
+      pick(methods, random), draw(random, 5), draw(random, 8) == 0 ? 0 : 1, pick(agents, random),
+      draw(random, 3));
 }
 
 }  // namespace
 
 FrameFields odd_frame(Random& random) {
   FrameFields f = addressed(random);
-  const uint8_t protos[] = {proto_tcp, proto_tcp, proto_tcp, proto_udp, proto_icmp, proto_icmp6, 47, 0};
+  const uint8_t protos[] = {proto_tcp,  proto_tcp,   proto_tcp, proto_udp,
+                            proto_icmp, proto_icmp6, 47,        0};
   f.proto = pick(protos, random);
   f.tcp_flags = static_cast<uint8_t>(one_in(random, 3) ? draw(random, 256) : psh | ack);
   f.seq = static_cast<uint32_t>(one_in(random, 2) ? 1'000'000 + draw(random, 200) : random());
@@ -58,7 +60,8 @@ FrameFields odd_frame(Random& random) {
   if (one_in(random, 6)) f.ip4_options = Bytes(1 + draw(random, 40), 1);
   if (one_in(random, 6))
     for (uint64_t i = draw(random, 6); i > 0; i--)
-      f.extensions.push_back(Extension::options(one_in(random, 2) ? 0 : 60, 8 * (1 + draw(random, 3))));
+      f.extensions.push_back(
+          Extension::options(one_in(random, 2) ? 0 : 60, 8 * (1 + draw(random, 3))));
   if (one_in(random, 20)) f.extensions.push_back(Extension::routing());
   if (one_in(random, 10))
     f.fragment = Fragment{static_cast<uint16_t>(8 * draw(random, 200)), one_in(random, 2), 7};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Random traffic for properties: streams of clients that speak TCP, frames that are odd but valid, and
-// frames that were damaged in every way.
+// Random traffic for properties: streams of clients that speak TCP, frames that are odd but valid,
+// and frames that were damaged in every way.
 #pragma once
 
 #include <algorithm>
@@ -15,8 +15,12 @@ namespace surgegate::testing {
 using Random = std::mt19937_64;
 
 // 0 .. below - 1.
-inline uint64_t draw(Random& random, uint64_t below) { return random() % below; }
-inline bool one_in(Random& random, uint64_t n) { return draw(random, n) == 0; }
+inline uint64_t draw(Random& random, uint64_t below) {
+  return random() % below;
+}
+inline bool one_in(Random& random, uint64_t n) {
+  return draw(random, n) == 0;
+}
 
 // A valid frame of some kind: UDP, ICMP, fragments, extension headers, options, tags, odd flags, to
 // VIPs and to others.
@@ -38,8 +42,8 @@ class Stream {
   // The next segment: SYN, ACK, data, a resend, FIN. Empty when the connection is over.
   Bytes next();
 
-  // What was sent from here on (bytes from the stream's start) did not get through: it is sent again
-  // before anything else, as TCP does.
+  // What was sent from here on (bytes from the stream's start) did not get through: it is sent
+  // again before anything else, as TCP does.
   void go_back_to(size_t at) {
     sent_ = std::min(sent_, at);
     if (step_ == 3) step_ = 2;
