@@ -50,18 +50,18 @@
   X(l4_length_lies, dropped, parse, "the UDP length contradicts the IP length")                 \
   X(l4_checksum, dropped, parse, "bad TCP or UDP checksum")                                     \
   X(tcp_flags, dropped, parse, "a combination of TCP flags that no stack sends")                \
+  X(limit_packets, dropped, police, "over a limit counted in packets")                          \
   X(refused_resend, answered, track, "of a refused request, sent again: answered again")        \
   X(refused_fin, answered, track, "the client closes a refused connection: acknowledged")       \
   X(refused_ack, dropped, track, "the client acknowledges the answer: nothing left to do")      \
   X(refused_rst, forwarded, track, "the client resets a refused connection: passed on")         \
-  X(limit_packets, dropped, police, "over a limit counted in packets")                          \
   X(limit_connections, dropped, police, "over a limit counted in connections")                  \
-  X(http_malformed, answered, track, "a request head that cannot be read in one way only: 400") \
-  X(http_malformed_silent, dropped, track, "the same, where an answer would not be safe")       \
   X(limit_requests, answered, police, "over a limit counted in requests")                       \
   X(limit_requests_drop, dropped, police, "over a limit counted in requests with `over: drop`") \
   X(limit_requests_silent, dropped, police,                                                     \
     "over a limit counted in requests, where an answer would not be safe")                      \
+  X(http_malformed, answered, track, "a request head that cannot be read in one way only: 400") \
+  X(http_malformed_silent, dropped, track, "the same, where an answer would not be safe")       \
   X(signature, answered, inspect, "a signature with `then: refuse` matched")                    \
   X(signature_drop, dropped, inspect, "a signature with `then: drop` matched")                  \
   X(signature_silent, dropped, inspect,                                                         \

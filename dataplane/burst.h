@@ -39,10 +39,9 @@ struct Request {
   uint32_t cost_units = 1;
 };
 
-struct Lane {
-  Frame frame;
+// What the steps find out of a packet, each for those after it. As new when a packet is taken in.
+struct Findings {
   uint64_t found = 0;  // bits of sg_reason
-  sg_packet packet;
 
   // classify
   const sg_service* service = nullptr;
@@ -52,24 +51,23 @@ struct Lane {
   bool exempt_signatures = false;
 
   // track
-  uint64_t flow_hash = 0;
-  sg_flow* flow = nullptr;  // nullptr: not tracked
-  Advance advance = Advance::nothing;
   bool opens = false;           // a SYN that took a fresh entry
   bool answerable = false;      // an answer put into the stream would be safe
-  bool counts_request = false;  // the payload is judged as a request
-  uint16_t head_offset = 0;     // of the head, in the payload
+  bool counts_request = false;  // the payload is judged as a request: `request` is set
   bool has_more = false;        // another request follows in this segment: judged in another round
-  uint16_t round = 0;           // how many of this segment's requests were admitted before
+  Advance advance = Advance::nothing;
+  uint8_t reader_after = 0;  // the flow's reader if the packet is forwarded
+  uint64_t flow_hash = 0;
+  sg_flow* flow = nullptr;   // nullptr: not tracked
+  uint16_t head_offset = 0;  // of the head, in the payload
+  uint16_t round = 0;        // how many of this segment's requests were admitted before
   uint16_t requests_admitted = 0;
   uint16_t requests_refused = 0;
-  uint8_t reader_after = 0;  // the flow's reader if the packet is forwarded
-  uint32_t next_seq_after = 0;
   uint64_t body_left_after = 0;
-  uint16_t left_slot =
-      SG_NONE16;  // the backend of a flow that gave its entry up (flow is null then)
+  uint32_t next_seq_after = 0;
+  // The backend of a flow that gave its entry up (flow is null then).
+  uint16_t left_slot = SG_NONE16;
   uint16_t left_generation = 0;
-  Request request;
 
   // police, inspect
   uint16_t refusing_limit = SG_NONE16;
@@ -84,6 +82,20 @@ struct Lane {
   // balance, respond
   uint16_t backend_slot = SG_NONE16;
   Frame extra;  // the RST for the backend; bytes == nullptr: none, length == 0: nowhere to go
+};
+
+// The packet and what is read of it are written whole before they are read (packet by parse,
+// request by track where counts_request is set), so that taking a frame in clears the findings
+// only: 184 bytes instead of 720, which cost more than reading the headers does.
+struct Lane : Findings {
+  Frame frame;
+  sg_packet packet;
+  Request request;
+
+  void take(const Frame& arrived) {
+    static_cast<Findings&>(*this) = Findings{};
+    frame = arrived;
+  }
 };
 
 struct Burst {

@@ -69,7 +69,7 @@ void Worker::judge() {
 uint32_t Worker::receive() {
   Frame frames[SG_BURST_PACKETS_MAX];
   uint32_t count = port_.receive(frames);
-  for (uint32_t i = 0; i < count; i++) start_lane(frames[i]);
+  for (uint32_t i = 0; i < count; i++) burst_->lanes[burst_->count++].take(frames[i]);
   counters_.packets_in += count;
   parse(burst_->all(), tables_.secret);
   return count;
@@ -79,15 +79,9 @@ uint32_t Worker::receive_crossed() {
   if (rings_ == nullptr) return 0;
   Frame frames[SG_BURST_PACKETS_MAX];
   uint32_t count = rings_->pop(index_, frames);
-  for (uint32_t i = 0; i < count; i++) start_lane(frames[i]);
+  for (uint32_t i = 0; i < count; i++) burst_->lanes[burst_->count++].take(frames[i]);
   parse(burst_->all(), tables_.secret);
   return count;
-}
-
-void Worker::start_lane(const Frame& frame) {
-  Lane& lane = burst_->lanes[burst_->count++];
-  lane = Lane{};
-  lane.frame = frame;
 }
 
 // A flow has one owner. What arrived here and is another's crosses to him; what does not fit into

@@ -69,7 +69,6 @@ class Worker {
   void judge();
   void transmit();
   void account();
-  void start_lane(const Frame& frame);
 
   uint32_t index_;
   const Tables& tables_;

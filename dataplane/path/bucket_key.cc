@@ -34,7 +34,7 @@ std::string_view text_of(const Lane& lane, const sg_key_part& part) {
     case SG_KEY_METHOD:
       return head.method;
     default:
-      return head.keys[part.header_index];
+      return head.key(part.header_index);
   }
 }
 
@@ -58,7 +58,7 @@ KeyFault key_fault(const Lane& lane, const sg_limit& limit) {
     const sg_key_part& part = limit.key[i];
     if (is_address(part)) continue;
     if (lane.request.head.length_bytes == 0) return KeyFault::no_head;
-    if (part.kind == SG_KEY_HEADER && lane.request.head.keys[part.header_index].data() == nullptr)
+    if (part.kind == SG_KEY_HEADER && !lane.request.head.has_key(part.header_index))
       return KeyFault::header_missing;
   }
   return KeyFault::none;

@@ -62,7 +62,7 @@ class Reader {
       : bytes_(bytes), names_(names), head_(head) {}
 
   HeadStatus read() {
-    head_ = HttpHead{};
+    head_.clear();
     HeadStatus status = read_request_line();
     while (status == HeadStatus::complete) {
       if (at_ + 2 > bytes_.size()) {
@@ -132,8 +132,8 @@ class Reader {
     uint32_t key = names_.find(name);
     if (key < SG_KEY_HEADERS_MAX) {
       // A bucket's key must not depend on which of two values a backend prefers.
-      if (head_.keys[key].data() != nullptr) return false;
-      head_.keys[key] = value.empty() ? bytes_.substr(at_, 0) : value;
+      if (head_.has_key(key)) return false;
+      head_.set_key(key, value);
     }
     switch (name.size()) {
       case 4:
@@ -215,7 +215,9 @@ uint32_t HeaderNames::find(std::string_view name) const {
 }
 
 HeadStatus read_http_head(std::string_view bytes, const HeaderNames& names, HttpHead& head) {
-  return Reader(bytes, names, head).read();
+  HeadStatus status = Reader(bytes, names, head).read();
+  if (status != HeadStatus::complete) head.clear();
+  return status;
 }
 
 }  // namespace surgegate

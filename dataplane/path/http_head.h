@@ -14,17 +14,41 @@ namespace surgegate {
 enum class HeadStatus : uint8_t { complete, incomplete, malformed };
 
 // Views into the segment; valid as long as its bytes are.
-struct HttpHead {
+class HttpHead {
+ public:
   std::string_view method;
   std::string_view target;
   std::string_view path;  // target up to '?'
   std::string_view host;
   std::string_view user_agent;
-  std::array<std::string_view, SG_KEY_HEADERS_MAX> keys;  // by index of HeaderNames
   uint64_t content_length = 0;
-  uint32_t length_bytes = 0;  // of the head, its empty line included
+  uint32_t length_bytes = 0;  // of the head, its empty line included; 0: none was read
   bool chunked = false;
   bool http_1_0 = false;
+
+  // The headers that the policy asks for, by index of HeaderNames. An empty value is a value.
+  bool has_key(uint32_t index) const { return (keys_found_ >> index & 1) != 0; }
+  std::string_view key(uint32_t index) const {
+    return has_key(index) ? keys_[index] : std::string_view();
+  }
+  void set_key(uint32_t index, std::string_view value) {
+    keys_found_ |= static_cast<uint16_t>(1u << index);
+    keys_[index] = value;
+  }
+
+  // As new. Leaves alone what nobody reads unless keys_found_ says so: 256 bytes a request.
+  void clear() {
+    method = target = path = host = user_agent = {};
+    content_length = 0;
+    length_bytes = 0;
+    chunked = http_1_0 = false;
+    keys_found_ = 0;
+  }
+
+ private:
+  uint16_t keys_found_ = 0;
+  std::array<std::string_view, SG_KEY_HEADERS_MAX> keys_;
+  static_assert(SG_KEY_HEADERS_MAX <= 16, "keys_found_ has a bit for each");
 };
 
 // The header names that a policy asks for, looked up by length first: most fields of most requests
@@ -43,7 +67,7 @@ class HeaderNames {
 };
 
 // Reads the head that starts at bytes[0]; looks at no byte at or beyond bytes.size(). On `complete`
-// all of head is set; otherwise its content is unspecified.
+// all of head is set; otherwise head is cleared.
 HeadStatus read_http_head(std::string_view bytes, const HeaderNames& names, HttpHead& head);
 
 }  // namespace surgegate

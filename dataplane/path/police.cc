@@ -11,10 +11,12 @@
 namespace surgegate {
 namespace {
 
-// Only what would be forwarded is counted: what is dropped anyway must not use up anybody's units.
-bool would_pass(const Lane& lane) {
-  return lane.service != nullptr && lane.found != 0 &&
-         rules()[static_cast<size_t>(__builtin_ctzll(lane.found))].verdict == SG_VERDICT_forwarded;
+// What is dropped anyway must not use up anybody's units. What is answered does: an answer is work
+// too, and a head that nobody can read is a request of whoever sends it.
+bool is_counted(const Lane& lane) {
+  if (lane.service == nullptr || lane.found == 0) return false;
+  sg_verdict verdict = rules()[static_cast<size_t>(__builtin_ctzll(lane.found))].verdict;
+  return verdict == SG_VERDICT_forwarded || verdict == SG_VERDICT_answered;
 }
 
 }  // namespace
@@ -24,7 +26,7 @@ bool would_pass(const Lane& lane) {
 void Policer::police(Part part, const PolicyInForce& policy, Instant now) {
   for (size_t i = 0; i < part.size(); i++) {
     for (Bill& bill : bills_[i]) bill.enforced = bill.count = 0;
-    if (!would_pass(part[i])) continue;
+    if (!is_counted(part[i])) continue;
     if (part[i].counts_request) identify(part[i], policy);
     if (!part[i].exempt_limits) gather(part[i], bills_[i], policy, now);
   }

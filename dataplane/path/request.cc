@@ -36,7 +36,7 @@ bool path_matches(const sg_route& route, std::string_view path, std::string_view
 bool headers_match(const sg_route& route, const HttpHead& head, const ImageView& image) {
   auto wanted = image.route_headers().subspan(route.headers_first, route.headers_count);
   for (const sg_route_header& header : wanted)
-    if (head.keys[header.header_index] != image.text(header.value)) return false;
+    if (head.key(header.header_index) != image.text(header.value)) return false;
   return true;
 }
 
@@ -61,7 +61,7 @@ void find_client(Lane& lane, const PolicyInForce& policy) {
   const sg_client_rule* rule = policy.client_rule(lane.lists);
   if (rule == nullptr) return;
   std::array<uint8_t, 16> ip;
-  if (parse_address(lane.request.head.keys[rule->header_index], ip)) lane.request.client_ip = ip;
+  if (parse_address(lane.request.head.key(rule->header_index), ip)) lane.request.client_ip = ip;
 }
 
 }  // namespace

@@ -141,7 +141,6 @@ void Tracker::track_stray(Lane& lane) {
   lane.answerable = false;
   if (lane.service->protocol != SG_HTTP || lane.packet.payload_length == 0) return;
   lane.counts_request = true;
-  lane.request.head = HttpHead{};
   if (read_http_head(payload_from(lane, 0), policy_.header_names(), lane.request.head) ==
       HeadStatus::complete)
     lane.found |= SG_FOUND(request);
@@ -171,7 +170,7 @@ void Tracker::read_data(Lane& lane) {
     // Bytes beyond the next one to be judged: what stands between is not known yet.
     lane.found |= SG_FOUND(head_piece);
     lane.counts_request = true;
-    lane.request.head = HttpHead{};
+    lane.request.head.clear();
     lane.reader_after = SG_READER_LOST;
     lane.advance = Advance::position;
     return;
@@ -187,13 +186,12 @@ void Tracker::read_head(Lane& lane, uint16_t offset) {
   HeadStatus status = read_http_head(payload_from(lane, offset), policy_.header_names(), head);
   lane.head_offset = offset;
   lane.answerable = !lost && answerable(lane);
+  lane.counts_request = true;
   if (status == HeadStatus::malformed && !lost) {
     lane.found |= SG_FOUND(http_malformed) | SG_FOUND(http_malformed_silent);
     return;
   }
-  lane.counts_request = true;
   if (status != HeadStatus::complete) {
-    head = HttpHead{};
     lane.found |= SG_FOUND(head_piece);
     lane.reader_after = SG_READER_LOST;
     lane.advance = Advance::position;

@@ -37,10 +37,7 @@ class Steps {
     Frame frames[burst];
     world_.port().offer(pointers_);
     burst_->count = world_.port().receive(frames);
-    for (size_t i = 0; i < burst; i++) {
-      burst_->lanes[i] = Lane{};
-      burst_->lanes[i].frame = frames[i];
-    }
+    for (size_t i = 0; i < burst; i++) burst_->lanes[i].take(frames[i]);
   }
   void clear_findings() {
     for (Lane& lane : burst_->all()) lane.found = 0;

@@ -120,7 +120,7 @@ TEST(BucketKey, MethodsAndHeadersAreKeysToo) {
   sg_limit limit = limit_of({{SG_KEY_METHOD, 0}, {SG_KEY_HEADER, 3}});
   Lane a = from("192.0.2.1"), b = a, c = a;
   a.request.head.method = b.request.head.method = "GET", c.request.head.method = "PUT";
-  a.request.head.keys[3] = c.request.head.keys[3] = "k1", b.request.head.keys[3] = "k2";
+  a.request.head.set_key(3, "k1"), c.request.head.set_key(3, "k1"), b.request.head.set_key(3, "k2");
   EXPECT_NE(bucket_key(a, limit, secret), bucket_key(b, limit, secret));
   EXPECT_NE(bucket_key(a, limit, secret), bucket_key(c, limit, secret));
 }
@@ -129,7 +129,7 @@ TEST(KeyFault, AHeaderThatIsMissingIsToldFromAnEmptyOne) {
   sg_limit limit = limit_of({{SG_KEY_SOURCE, 0}, {SG_KEY_HEADER, 3}});
   Lane lane = from("192.0.2.1");
   EXPECT_EQ(key_fault(lane, limit), KeyFault::header_missing);
-  lane.request.head.keys[3] = "";
+  lane.request.head.set_key(3, "");
   EXPECT_EQ(key_fault(lane, limit), KeyFault::none);
 }
 
