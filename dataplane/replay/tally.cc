@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "dataplane/conservation.h"
 #include "dataplane/path/decide.h"
 
 namespace surgegate {
@@ -44,19 +45,7 @@ SourceTally& Tally::source(const Lane& lane) {
 }
 
 bool Tally::fits(const Seen& seen, const Fate& fate) const {
-  if (seen.times != 1) return false;
-  switch (seen.verdict) {
-    case SG_VERDICT_forwarded:
-      return fate.sent == 1 && fate.kernel == 0 && fate.discarded == 0;
-    case SG_VERDICT_answered:  // the answer, and the backend's RST where one was due
-      return fate.sent >= 1 && fate.sent <= 2 && fate.kernel == 0 && fate.discarded == 0;
-    case SG_VERDICT_dropped:
-      return fate.sent == 0 && fate.kernel == 0 && fate.discarded == 1;
-    case SG_VERDICT_to_kernel:
-      return fate.sent == 0 && fate.kernel == 1 && fate.discarded == 0;
-    default:
-      return false;
-  }
+  return seen.times == 1 && conserves(seen.verdict, fate.sent, fate.kernel, fate.discarded);
 }
 
 void Tally::check_conservation(uint64_t first, uint64_t last) {

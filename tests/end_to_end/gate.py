@@ -13,10 +13,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(os.environ.get("SURGEGATE") or ROOT / "build/dataplane/surgegate").resolve()
-POLICY, TIGHT_POLICY = (Path(__file__).resolve().parent / "policies" / name for name in ("shop.yaml", "tight.yaml"))
+POLICY, TIGHT_POLICY, DRAIN_POLICY = (Path(__file__).resolve().parent / "policies" / name
+                                      for name in ("shop.yaml", "tight.yaml", "drain.yaml"))
 DEMO_POLICY = ROOT / "config/examples/replay.yaml"
 CAPTURES = sorted((ROOT / "tests/captures").glob("*.pcap*"))
-MIXED = ROOT / "tests/captures/mixed.pcapng"
+KEEPALIVE, MIXED = (ROOT / "tests/captures" / name for name in ("keepalive.pcapng", "mixed.pcapng"))
 TIMEOUT_S = 60
 
 

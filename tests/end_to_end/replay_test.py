@@ -9,7 +9,7 @@ from collections import Counter
 
 sys.dont_write_bytecode = True
 import wire  # noqa: E402
-from gate import CAPTURES, DEMO_POLICY, MIXED, POLICY, in_parallel, replay, scratch, surgegate  # noqa: E402
+from gate import CAPTURES, DEMO_POLICY, DRAIN_POLICY, KEEPALIVE, MIXED, POLICY, in_parallel, replay, scratch, surgegate  # noqa: E402
 from shop import BACKENDS, REFUSALS  # noqa: E402
 
 VERDICTS = ("forwarded", "answered", "dropped", "to_kernel")
@@ -120,6 +120,12 @@ class ReplayTest(unittest.TestCase):
                 self.assertEqual(first.out.read_bytes(), again.out.read_bytes())
                 self.assertEqual(first.verdicts.read_bytes(), again.verdicts.read_bytes())
                 self.assertEqual(first.run.stdout, again.run.stdout)
+
+    def test_a_reset_that_has_nowhere_to_go_breaks_no_rule(self):
+        """The only backend drains: refusals are answered, and there is nobody who could be told."""
+        report = replay(KEEPALIVE, DRAIN_POLICY).report
+        self.assertGreater(report["verdicts"]["answered"], 0)
+        self.assertEqual((report["conserved"], report["resets_out"]), (True, 0))
 
     def test_a_connection_has_one_backend(self):
         for capture in CAPTURES:

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "dataplane/conservation.h"
 #include "dataplane/path/decide.h"
 
 namespace surgegate::testing {
@@ -18,21 +19,9 @@ uint64_t sum_of(const Counts& counts) {
   return sum;
 }
 
-// What may have left for one packet with this verdict.
 bool fits(const Fate& fate) {
-  const size_t sent = fate.sent.size(), kernel = fate.kernel.size(), gone = fate.discarded.size();
-  switch (fate.verdict) {
-    case SG_VERDICT_forwarded:
-      return sent == 1 && kernel == 0 && gone == 0;
-    case SG_VERDICT_answered:  // the answer, and the backend's RST where there was one
-      return sent >= 1 && kernel == 0 && sent + gone <= 2;
-    case SG_VERDICT_dropped:  // its own frame, and the RST that found no room either
-      return sent == 0 && kernel == 0 && gone >= 1 && gone <= 2;
-    case SG_VERDICT_to_kernel:
-      return sent == 0 && kernel == 1 && gone == 0;
-    default:
-      return false;
-  }
+  return fate.verdicts == 1 &&
+         conserves(fate.verdict, fate.sent.size(), fate.kernel.size(), fate.discarded.size());
 }
 
 Arena open_arena(const JourneyOptions& options) {
@@ -137,7 +126,7 @@ std::string Journey::conservation_fault() const {
   if (!pool_.fault().empty()) return pool_.fault();
   if (pool_.lent() != 0) return fmt::format("{} frames were not given back", pool_.lent());
   for (const Fate& fate : fates_) {
-    if (fate.verdicts == 1 && fits(fate)) continue;
+    if (fits(fate)) continue;
     return fmt::format(
         "packet {}: {} verdicts (the last: {}, {}), {} frames sent, {} to the kernel, "
         "{} discarded",
