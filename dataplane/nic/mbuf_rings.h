@@ -2,8 +2,7 @@
 // The rings between workers: DPDK's, one for each ordered pair, single producer, single consumer.
 #pragma once
 
-#include <memory>
-#include <vector>
+#include <cstddef>
 
 #include "dataplane/port.h"
 
@@ -16,16 +15,19 @@ class MbufRings final : public Rings {
   // frames_max: what one ring holds, a power of two. Needs EAL.
   MbufRings(uint32_t workers, uint32_t frames_max);
   ~MbufRings() override;
+  MbufRings(const MbufRings&) = delete;
+  MbufRings& operator=(const MbufRings&) = delete;
 
-  bool complete() const;  // false: no memory for all of them
+  bool complete() const { return rings_ != nullptr; }  // false: no memory for them
   bool push(uint32_t from, uint32_t to, const Frame& frame) override;
   uint32_t pop(uint32_t to, std::span<Frame> frames) override;
 
  private:
-  rte_ring* ring(uint32_t from, uint32_t to) const { return rings_[from * workers_ + to]; }
+  rte_ring* ring(uint32_t from, uint32_t to) const;
 
   uint32_t workers_;
-  std::vector<rte_ring*> rings_;
+  size_t ring_bytes_;
+  uint8_t* rings_;  // side by side; nobody uses those from a worker to himself
 };
 
 }  // namespace surgegate

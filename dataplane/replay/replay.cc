@@ -29,7 +29,9 @@ constexpr uint64_t tick_ns = 50'000;
 constexpr size_t flows_max = 1u << 18;
 constexpr size_t bucket_sets = 1u << 16;
 constexpr uint32_t frame_bytes_max = 65'000;  // super-segments of hosts with receive offload
-constexpr uint32_t frames_per_worker = 4 * SG_BURST_PACKETS_MAX;
+// A run's packets and a reset for each are all that is under way at once, whatever the number of
+// workers; as many again, so that the pool's cache cannot hold back what is wanted.
+constexpr uint32_t frames_max = 4 * SG_BURST_PACKETS_MAX;
 constexpr uint32_t ring_frames = 2 * SG_BURST_PACKETS_MAX;
 constexpr uint64_t progress_packets = 1u << 18;
 
@@ -84,6 +86,8 @@ class Stage {
                                                   workers > 1 ? &rings_ : nullptr, &observer));
     }
   }
+
+  bool complete() const { return rings_.complete(); }
 
   bool adopt(const PolicyInForce& policy) {
     return std::all_of(workers_.begin(), workers_.end(),
@@ -263,7 +267,7 @@ int replay(const ReplayOptions& options) {
   if (!files) return fail(files.error());
   fault = start_eal({});
   if (!fault.empty()) return fail(fault);
-  auto pool = FramePool::make(frames_per_worker * options.workers, frame_bytes_max);
+  auto pool = FramePool::make(frames_max, frame_bytes_max);
   if (!pool) return fail(pool.error());
   ArenaOptions arena_options;
   arena_options.layout = state_layout(flows_max, bucket_sets);
@@ -277,6 +281,7 @@ int replay(const ReplayOptions& options) {
   Observers observers(tally, log ? &*log : nullptr);
   Stage stage(*policy, options.workers, std::move(*pool), std::move(*arena), files->out, observers,
               fates);
+  if (!stage.complete()) return fail("no memory for the rings between workers");
   if (!stage.adopt(*policy)) return fail("no memory for the signatures' scratch space");
   fault = Replay(files->in, stage, tally, fates).play();
   if (!fault.empty()) return fail(fault);

@@ -14,6 +14,7 @@ from shop import BACKENDS, REFUSALS  # noqa: E402
 
 VERDICTS = ("forwarded", "answered", "dropped", "to_kernel")
 WORKERS = (2, 3, 8)
+WORKERS_MAX = 128
 IMPATIENT = "192.0.2.11"
 IN_PIECES = ("192.0.2.27", "2001:db8:c::27")  # one request in some hundred segments: each counts, until heads are kept
 FIELDS = {"packet": int, "time": str, "flow": str, "step": str, "verdict": str, "reason": str}
@@ -104,6 +105,13 @@ class ReplayTest(unittest.TestCase):
                 self.assertEqual(alone.pop("packets_crossed"), 0)
                 shared.pop("packets_crossed")
                 self.assertEqual(alone, shared)
+
+    def test_as_many_workers_as_there_can_be_do_what_one_does(self):
+        alone, shared = replay(MIXED), replay(MIXED, POLICY, WORKERS_MAX)
+        self.assertGreater(shared.report["packets_crossed"], 0)
+        self.assertEqual(alone.report, shared.report | {"packets_crossed": 0})
+        self.assertEqual(alone.out.read_bytes(), shared.out.read_bytes())
+        self.assertEqual(alone.verdicts.read_bytes(), shared.verdicts.read_bytes())
 
     def test_packets_cross_between_workers(self):
         for workers in WORKERS:
