@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "config/parse_reader.h"
+#include "config/request_path.h"
 #include "config/words.h"
 
 namespace surgegate::policy {
@@ -12,17 +13,15 @@ constexpr Word<Class> class_list[] = {
     {"critical", Class::critical}, {"normal", Class::normal}, {"background", Class::background}};
 constexpr Vocabulary<Class> class_words = {"class", "a class", class_list};
 
-// Matched against the bytes of the request target up to `?`, which are printable ASCII: what else
-// stands here could never match.
+// Matched against the bytes of the request target up to `?`: what is in no path could never match.
 void read_path(Reader& reader, const Node& node, Route& out) {
   constexpr std::string_view wanted =
       "/exact, /prefix/* or a glob like /a/*/b, where * is any run of bytes, also of none";
   auto path = reader.text(node, wanted);
   if (!path) return;
   if (!path->starts_with('/')) return reader.mismatch(node, wanted);
-  const auto bad = std::find_if(path->begin(), path->end(), [](char c) {
-    return c <= 0x20 || c >= 0x7f || c == '?' || c == '#';
-  });
+  const auto bad =
+      std::find_if(path->begin(), path->end(), [](char c) { return !is_path_char(c); });
   if (bad != path->end())
     return reader.report().fault(node.place,
                                  fmt::format("{} cannot be the path of a request", quote(*path)),

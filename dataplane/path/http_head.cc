@@ -3,16 +3,23 @@
 
 #include <cstring>
 
+#include "config/request_path.h"
+
 namespace surgegate {
 namespace {
 
-constexpr uint8_t token_char = 1;   // RFC 9110 section 5.6.2
-constexpr uint8_t target_char = 2;  // visible ASCII: what RFC 3986 leaves after percent-encoding
-constexpr uint8_t value_char = 4;   // RFC 9110 section 5.5: visible, obs-text, SP, HTAB
+constexpr uint8_t token_char = 1;  // RFC 9110 section 5.6.2
+constexpr uint8_t path_char = 2;
+constexpr uint8_t query_char = 4;  // visible ASCII but '#': API clients and old links encode little
+constexpr uint8_t value_char = 8;  // RFC 9110 section 5.5: visible, obs-text, SP, HTAB
 
 constexpr std::array<uint8_t, 256> make_classes() {
   std::array<uint8_t, 256> classes{};
-  for (int c = 0x21; c < 0x7f; c++) classes[c] = token_char | target_char | value_char;
+  for (int c = 0x21; c < 0x7f; c++) {
+    classes[c] = token_char | value_char;
+    if (c != '#') classes[c] |= query_char;
+    if (is_path_char(static_cast<char>(c))) classes[c] |= path_char;
+  }
   for (char c : std::string_view("\"(),/:;<=>?@[\\]{}"))
     classes[static_cast<uint8_t>(c)] &= static_cast<uint8_t>(~token_char);
   classes[' '] |= value_char;
@@ -98,11 +105,10 @@ class Reader {
     if (head_.method.size() > 32) return HeadStatus::malformed;
     if (at_ == bytes_.size()) return HeadStatus::incomplete;
     if (head_.method.empty() || bytes_[at_++] != ' ') return HeadStatus::malformed;
-    head_.target = take(target_char);
+    take_target();
     if (!head_.target.empty() && !target_form_known()) return HeadStatus::malformed;
     if (at_ == bytes_.size()) return HeadStatus::incomplete;
     if (head_.target.empty() || bytes_[at_++] != ' ') return HeadStatus::malformed;
-    head_.path = head_.target.substr(0, head_.target.find('?'));
     HeadStatus status = expect("HTTP/1.");
     if (status != HeadStatus::complete) return status;
     if (at_ == bytes_.size()) return HeadStatus::incomplete;
@@ -110,6 +116,13 @@ class Reader {
     if (minor != '0' && minor != '1') return HeadStatus::malformed;
     head_.http_1_0 = minor == '0';
     return expect("\r\n");
+  }
+
+  void take_target() {
+    size_t start = at_;
+    head_.path = take(path_char);
+    if (at_ < bytes_.size() && bytes_[at_] == '?') take(query_char);
+    head_.target = bytes_.substr(start, at_ - start);
   }
 
   bool target_form_known() const {

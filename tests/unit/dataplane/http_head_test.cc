@@ -136,6 +136,31 @@ TEST(HttpHead, RequestLinesThatAreRefused) {
     EXPECT_EQ(status_of(std::string(text) + "Host: a\r\n\r\n"), HeadStatus::malformed) << text;
 }
 
+// nginx cuts a target at '#': "/login#x" would be /login there and no route's path here. Where a
+// query begins changes nothing about that.
+TEST(HttpHead, AFragmentIsNotOfATarget) {
+  for (const char* target : {"/#", "/login#x", "/a?b#c", "/a?#"})
+    EXPECT_EQ(status_of("GET " + std::string(target) + " HTTP/1.1\r\n" + host + "\r\n"),
+              HeadStatus::malformed)
+        << target;
+}
+
+TEST(HttpHead, APathHoldsWhatBrowsersSendThereAndAQueryWhatAnybodyDoes) {
+  for (char c : std::string("\"<>\\`{}")) {
+    const std::string raw(1, c);
+    EXPECT_EQ(status_of("GET /a" + raw + "b HTTP/1.1\r\n" + host + "\r\n"), HeadStatus::malformed)
+        << raw;
+    EXPECT_EQ(status_of("GET /a?q=" + raw + "&" + raw + " HTTP/1.1\r\n" + host + "\r\n"),
+              HeadStatus::complete)
+        << raw;
+  }
+  for (char c : std::string("|^[]'!$&()*+,;=:@%~-._"))
+    EXPECT_EQ(status_of("GET /a" + std::string(1, c) + "b HTTP/1.1\r\n" + host + "\r\n"),
+              HeadStatus::complete)
+        << c;
+  EXPECT_EQ(Read("GET /a?b?c HTTP/1.1\r\n" + host + "\r\n").head.path, "/a");
+}
+
 TEST(HttpHead, AMethodMayBeOneThatWeDoNotKnow) {
   EXPECT_EQ(status_of("PROPFIND / HTTP/1.1\r\nHost: a\r\n\r\n"), HeadStatus::complete);
   EXPECT_EQ(status_of("M-SEARCH / HTTP/1.1\r\nHost: a\r\n\r\n"), HeadStatus::complete);
