@@ -68,6 +68,7 @@ void read_host(Reader& reader, const Node& node, Route& out) {
       });
   if (!is_name && !is_literal) return reader.mismatch(node, wanted);
   out.host = lower_case(*host);
+  if (out.host.ends_with('.')) out.host.pop_back();  // the same host: so it is matched, too
 }
 
 void read_match_headers(Reader& reader, const Node& node, Route& out) {

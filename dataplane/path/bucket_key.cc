@@ -38,11 +38,11 @@ std::string_view text_of(const Lane& lane, const sg_key_part& part) {
   }
 }
 
-// Host without case and port, as routes compare it: another spelling must not be another bucket.
+// The host as routes compare it, without case: another spelling must not be another bucket.
 uint64_t host_word(std::string_view host, const sg_secret& secret) {
   std::array<uint8_t, host_bytes_max> lower;
   size_t length = 0;
-  for (char c : host.substr(0, std::min(host.find(':'), host_bytes_max)))
+  for (char c : host_name(host).substr(0, host_bytes_max))
     lower[length++] = static_cast<uint8_t>(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
   return sg_hash_bytes(&secret, lower.data(), static_cast<uint32_t>(length));
 }

@@ -211,6 +211,16 @@ class Reader {
 
 }  // namespace
 
+std::string_view host_name(std::string_view field) {
+  if (field.starts_with('[')) {  // an IPv6 address: its colons are not the port's
+    size_t end = field.find(']');
+    return end == std::string_view::npos ? field : field.substr(0, end + 1);
+  }
+  std::string_view name = field.substr(0, field.find(':'));
+  if (name.ends_with('.')) name.remove_suffix(1);
+  return name;
+}
+
 HeaderNames::HeaderNames(const std::array<std::string_view, SG_KEY_HEADERS_MAX>& names)
     : names_(names) {
   for (uint32_t i = 0; i < names_.size(); i++)

@@ -51,6 +51,11 @@ class HttpHead {
   static_assert(SG_KEY_HEADERS_MAX <= 16, "keys_found_ has a bit for each");
 };
 
+// The host that a Host field names: without its port, which says where the request was sent and not
+// for whom [RFC 9110 section 7.2], and without one dot at its end, which means the same host and is
+// dropped by backends too (nginx).
+std::string_view host_name(std::string_view field);
+
 // The header names that a policy asks for, looked up by length first: most fields of most requests
 // end there.
 class HeaderNames {

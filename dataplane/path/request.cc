@@ -9,9 +9,7 @@ namespace surgegate {
 namespace {
 
 bool host_matches(std::string_view host, std::string_view wanted) {
-  // The port in Host says where the request was sent, not for whom: RFC 9110 section 7.2.
-  if (host.size() > wanted.size() && host[wanted.size()] == ':')
-    host = host.substr(0, wanted.size());
+  host = host_name(host);
   if (host.size() != wanted.size()) return false;
   for (size_t i = 0; i < host.size(); i++) {
     char c = host[i] >= 'A' && host[i] <= 'Z' ? static_cast<char>(host[i] | 0x20) : host[i];

@@ -104,6 +104,21 @@ services:
   EXPECT_EQ(shop.routes[4].path_match, PathMatch::any);
 }
 
+// As its clients write it with or without the dot at the end, so may the policy.
+TEST(Parse, AHostAtTheRootIsTheSameHost) {
+  const Policy policy = policy_of(pool + R"(
+version: 1
+services:
+  a:
+    vips: ["192.0.2.1:80"]
+    protocol: http
+    pool: web
+    routes:
+      - {match: {host: API.example.com.}}
+)");
+  EXPECT_EQ(policy.services[0].routes[0].host, "api.example.com");
+}
+
 TEST(Parse, ReadsListsFromLinesAndFiles) {
   const Policy policy = policy_of(
       pool + R"(

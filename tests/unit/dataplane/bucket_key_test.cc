@@ -116,6 +116,23 @@ TEST(BucketKey, TextsAreCountedApartPartByPart) {
   EXPECT_NE(bucket_key(a, limit, secret), bucket_key(c, limit, secret));
 }
 
+// One site must not be several buckets, nor several sites one.
+TEST(BucketKey, AHostIsCountedWithoutCasePortAndTrailingDot) {
+  sg_limit limit = limit_of({{SG_KEY_HOST, 0}});
+  auto key_of = [&](std::string_view host) {
+    Lane lane = from("192.0.2.1");
+    lane.request.head.host = host;
+    return bucket_key(lane, limit, secret);
+  };
+  for (const char* same :
+       {"SHOP.example", "shop.example:80", "shop.example.", "shop.example.:8080"})
+    EXPECT_EQ(key_of(same), key_of("shop.example")) << same;
+  for (const char* other : {"shop.example..", "shop.exampl", ".shop.example", ""})
+    EXPECT_NE(key_of(other), key_of("shop.example")) << other;
+  EXPECT_EQ(key_of("[2001:DB8::1]:80"), key_of("[2001:db8::1]"));
+  EXPECT_NE(key_of("[2001:db8::1]"), key_of("[2001:db8::2]"));
+}
+
 TEST(BucketKey, MethodsAndHeadersAreKeysToo) {
   sg_limit limit = limit_of({{SG_KEY_METHOD, 0}, {SG_KEY_HEADER, 3}});
   Lane a = from("192.0.2.1"), b = a, c = a;
