@@ -70,7 +70,8 @@ class Reader {
 
   HeadStatus read() {
     head_.clear();
-    HeadStatus status = read_request_line();
+    HeadStatus status = skip_empty_line();
+    if (status == HeadStatus::complete) status = read_request_line();
     while (status == HeadStatus::complete) {
       if (at_ + 2 > bytes_.size()) {
         bool may_become_crlf =
@@ -97,6 +98,13 @@ class Reader {
     if (std::memcmp(bytes_.data() + at_, text.data(), there) != 0) return HeadStatus::malformed;
     at_ += there;
     return there == text.size() ? HeadStatus::complete : HeadStatus::incomplete;
+  }
+
+  // RFC 9112 section 2.2: one empty line that a client sent behind the request before, which is not
+  // of it, is none of ours either.
+  HeadStatus skip_empty_line() {
+    bool there = !bytes_.empty() && bytes_[0] == '\r';
+    return there ? expect("\r\n") : HeadStatus::complete;
   }
 
   // RFC 9112 section 3: one space between the parts, nothing else. Only origin-form and "*".

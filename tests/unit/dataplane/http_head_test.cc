@@ -129,7 +129,9 @@ TEST(HttpHead, RequestLinesThatAreRefused) {
            "GET * HTTP/1.1\r\n",             // RFC 9112 section 3.2.4: of OPTIONS only
            "OPTIONS *a HTTP/1.1\r\n",        // ... and alone
            "OPTIONS */ HTTP/1.1\r\n",        //
-           "\r\nGET / HTTP/1.1\r\n",         // an empty line first
+           "\r\n\r\nGET / HTTP/1.1\r\n",     // two empty lines first
+           "\nGET / HTTP/1.1\r\n",           // half an empty line first
+           "\rGET / HTTP/1.1\r\n",           //
            "\x16\x03\x01\x02\x05\x01",       // TLS
            "AVERYLONGMETHODTHATNOBODYHASEVERREGISTERED / HTTP/1.1\r\n",
        })
@@ -159,6 +161,18 @@ TEST(HttpHead, APathHoldsWhatBrowsersSendThereAndAQueryWhatAnybodyDoes) {
               HeadStatus::complete)
         << c;
   EXPECT_EQ(Read("GET /a?b?c HTTP/1.1\r\n" + host + "\r\n").head.path, "/a");
+}
+
+// RFC 9112 section 2.2: clients of old send an empty line behind a body that is not of it.
+TEST(HttpHead, OneEmptyLineBeforeARequestIsSkippedAndCounted) {
+  const std::string text = "\r\n" + with_fields("Content-Length: 5\r\n");
+  Read read(text + "hello");
+  ASSERT_EQ(read.status, HeadStatus::complete);
+  EXPECT_EQ(read.head.method, "GET");
+  EXPECT_EQ(read.head.path, "/a/b");
+  EXPECT_EQ(read.head.length_bytes, text.size());
+  for (size_t length = 0; length < text.size(); length++)
+    EXPECT_EQ(status_of(text.substr(0, length)), HeadStatus::incomplete) << length;
 }
 
 TEST(HttpHead, AMethodMayBeOneThatWeDoNotKnow) {
