@@ -161,6 +161,7 @@ void check_key_headers(const ImageView& image) {
     CheckedRecord at(image, "key_headers", i);
     at.text("text", image.key_headers()[i]);
     at.require(image.key_headers()[i].length_bytes > 0, "text", "empty");
+    at.at_most("text", image.key_headers()[i].length_bytes, SG_POLICY_NAME_BYTES_MAX);
   }
 }
 

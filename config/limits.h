@@ -24,6 +24,7 @@
 
 // --- HTTP --------------------------------------------------------------------------------------
 #define SG_HTTP_FIELDS_MAX 100
+#define SG_HTTP_METHOD_BYTES_MAX 32  // IANA's longest is UPDATEREDIRECTREF, of 17
 
 // --- Buckets -----------------------------------------------------------------------------------
 // The cell keeps 48 bits of nanoseconds (78.2 h). A TAT is at most 24 h ahead, and a cell is

@@ -39,10 +39,12 @@ void read_path(Reader& reader, const Node& node, Route& out) {
 }
 
 void read_method(Reader& reader, const Node& node, Route& out) {
-  auto method = reader.text(node, "a method, like POST");
+  static const std::string wanted =
+      fmt::format("a method of at most {} bytes, like POST", SG_HTTP_METHOD_BYTES_MAX);
+  auto method = reader.text(node, wanted);
   if (!method) return;
-  if (!is_token(*method) || method->size() > SG_POLICY_NAME_BYTES_MAX)
-    return reader.mismatch(node, "a method, like POST");
+  if (!is_token(*method) || method->size() > SG_HTTP_METHOD_BYTES_MAX)
+    return reader.mismatch(node, wanted);
   const bool has_lower =
       std::any_of(method->begin(), method->end(), [](char c) { return c >= 'a' && c <= 'z'; });
   if (has_lower)

@@ -110,7 +110,7 @@ class Reader {
   // RFC 9112 section 3: one space between the parts, nothing else. Only origin-form and "*".
   HeadStatus read_request_line() {
     head_.method = take(token_char);
-    if (head_.method.size() > 32) return HeadStatus::malformed;
+    if (head_.method.size() > SG_HTTP_METHOD_BYTES_MAX) return HeadStatus::malformed;
     if (at_ == bytes_.size()) return HeadStatus::incomplete;
     if (head_.method.empty() || bytes_[at_++] != ' ') return HeadStatus::malformed;
     take_target();

@@ -61,14 +61,16 @@ std::string_view host_name(std::string_view field);
 class HeaderNames {
  public:
   HeaderNames() = default;
-  // names: lower case, at most SG_KEY_HEADERS_MAX; the texts must outlive this object.
+  // names: lower case, of at most SG_POLICY_NAME_BYTES_MAX bytes; the texts must outlive this
+  // object.
   explicit HeaderNames(const std::array<std::string_view, SG_KEY_HEADERS_MAX>& names);
   // Index of the name, or SG_KEY_HEADERS_MAX. name in any case.
   uint32_t find(std::string_view name) const;
 
  private:
   std::array<std::string_view, SG_KEY_HEADERS_MAX> names_{};
-  std::array<uint16_t, 64> by_length_{};  // bit i: names_[i] has this length
+  std::array<uint16_t, SG_POLICY_NAME_BYTES_MAX + 1>
+      by_length_{};  // bit i: names_[i] has this length
 };
 
 // Reads the head that starts at bytes[0]; looks at no byte at or beyond bytes.size(). On `complete`

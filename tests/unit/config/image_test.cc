@@ -235,6 +235,7 @@ TEST(Image, RefusesEveryIndexOutOfRange) {
                                 l.key[0] = {SG_KEY_HEADER, 9};
                               }),
          "header_index");
+  expect(refusal_of<sg_text>(S::key_headers, 0, [](auto& t) { t = {0, 65}; }), "text: 65");
   expect(refusal_of<sg_limit>(S::limits, 0, [](auto& l) { l.known_list = 0; }), "known_list");
   expect(refusal_of<sg_limit>(S::limits, 0, [](auto& l) { l.missing_limit = 0; }),
          "missing_limit: a chain");

@@ -119,6 +119,23 @@ services:
   EXPECT_EQ(policy.services[0].routes[0].host, "api.example.com");
 }
 
+TEST(Parse, TheLongestMethodAndTheMostStarsAreTaken) {
+  const Policy policy = policy_of(pool + R"(
+version: 1
+services:
+  a:
+    vips: ["192.0.2.1:80"]
+    protocol: http
+    pool: web
+    routes:
+      - {match: {method: )" + std::string(32, 'M') +
+                                  R"(}}
+      - {match: {path: /*/*/*/*/*/*/*/*/b}}
+)");
+  EXPECT_EQ(policy.services[0].routes[0].method.size(), 32u);
+  EXPECT_EQ(policy.services[0].routes[1].path_match, PathMatch::glob);
+}
+
 TEST(Parse, ReadsListsFromLinesAndFiles) {
   const Policy policy = policy_of(
       pool + R"(
@@ -516,6 +533,9 @@ TEST(Parse, TellsWhatAServiceCannotBe) {
         "`*.example.com` does not fit here"},
        {" a: {" + rest + "routes: [{match: {method: 'GET POST'}}]}",
         "`GET POST` does not fit here"},
+       {" a: {" + rest + "routes: [{match: {method: " + std::string(33, 'M') + "}}]}",
+        "4:83: `" + std::string(33, 'M') +
+            "` does not fit here; expected a method of at most 32 bytes, like POST"},
        {" a: {" + rest + "routes: [{match: {headers: {" + headers + "}}}]}",
         "17 headers; expected at most 16"},
        {" a: {" + rest + "routes: [{class: critical}]}", "a route lacks its key `match`"},

@@ -180,6 +180,12 @@ TEST(HttpHead, AMethodMayBeOneThatWeDoNotKnow) {
   EXPECT_EQ(status_of("M-SEARCH / HTTP/1.1\r\nHost: a\r\n\r\n"), HeadStatus::complete);
 }
 
+TEST(HttpHead, TheLongestMethodIsReadAndALongerOneIsNot) {
+  const std::string rest = " / HTTP/1.1\r\nHost: a\r\n\r\n", longest(32, 'M');
+  EXPECT_EQ(Read(longest + rest).head.method, longest);
+  EXPECT_EQ(status_of(longest + "M" + rest), HeadStatus::malformed);
+}
+
 TEST(HttpHead, FieldsThatAreRefused) {
   const std::vector<std::string> fields = {
       "X-A : b\r\n",        // RFC 9112 section 5.1: a space before the colon
@@ -273,6 +279,18 @@ TEST(HeaderNames, AreFoundInAnyCaseAndOnlyWhole) {
   EXPECT_EQ(names.find("x-api-ke"), static_cast<uint32_t>(SG_KEY_HEADERS_MAX));
   EXPECT_EQ(names.find(""), static_cast<uint32_t>(SG_KEY_HEADERS_MAX));
   EXPECT_EQ(names.find(std::string(1000, 'x')), static_cast<uint32_t>(SG_KEY_HEADERS_MAX));
+}
+
+// The policy's language allows 64 bytes; one that is never found would put all of its requests into
+// the bucket of those that lack it.
+TEST(HeaderNames, OfEveryLengthThatAPolicyMayHaveAreFound) {
+  for (size_t length = 1; length <= SG_POLICY_NAME_BYTES_MAX; length++) {
+    const std::string text(length, 'x');
+    std::array<std::string_view, SG_KEY_HEADERS_MAX> views{};
+    views[5] = text;
+    EXPECT_EQ(HeaderNames(views).find(std::string(length, 'X')), 5u) << length;
+    EXPECT_EQ(HeaderNames(views).find(std::string(length + 1, 'x')), uint32_t{SG_KEY_HEADERS_MAX});
+  }
 }
 
 TEST(HeaderNames, AllSixteenAreFound) {
