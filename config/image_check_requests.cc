@@ -95,6 +95,9 @@ void check_limit_key(const ImageView& image, const CheckedRecord& at, const sg_l
   at.at_most("key_part_count", limit.key_part_count, SG_LIMIT_KEY_PARTS_MAX);
   for (uint8_t k = 0; k < limit.key_part_count; k++) {
     at.below("key.kind", limit.key[k].kind, SG_KEY_HEADER + 1);
+    at.require(limit.unit == SG_UNIT_REQUESTS || limit.key[k].kind == SG_KEY_SOURCE ||
+                   limit.key[k].kind == SG_KEY_CLIENT,
+               "key", "of a request, which packets and connections are not");
     if (limit.key[k].kind == SG_KEY_HEADER)
       at.below("key.header_index", limit.key[k].header_index, image.key_headers().size());
   }

@@ -22,6 +22,8 @@ struct Matches {
 
 int on_match(unsigned int id, unsigned long long, unsigned long long, unsigned int, void* context) {
   auto& matches = *static_cast<Matches*>(context);
+  // The database is bytes from the image: whoever made it, what it reports is not trusted.
+  if (id >= matches.database.pattern_count) return 0;
   uint32_t pattern = matches.database.pattern_first + id;
   uint32_t set_index = matches.image.patterns()[pattern].set;
   if (matches.image.signatures()[set_index].mode == SG_COUNT)

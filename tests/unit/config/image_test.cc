@@ -235,6 +235,15 @@ TEST(Image, RefusesEveryIndexOutOfRange) {
                                 l.key[0] = {SG_KEY_HEADER, 9};
                               }),
          "header_index");
+  // Before there is a request there is nothing but addresses to count by.
+  for (uint8_t unit : {SG_UNIT_PACKETS, SG_UNIT_CONNECTIONS})
+    for (uint8_t kind : {SG_KEY_PATH, SG_KEY_METHOD, SG_KEY_HOST, SG_KEY_HEADER})
+      expect(refusal_of<sg_limit>(S::limits, 0,
+                                  [&](auto& l) {
+                                    l.unit = unit;
+                                    l.key[0] = {kind, 0};
+                                  }),
+             "key: of a request");
   expect(refusal_of<sg_text>(S::key_headers, 0, [](auto& t) { t = {0, 65}; }), "text: 65");
   expect(refusal_of<sg_limit>(S::limits, 0, [](auto& l) { l.known_list = 0; }), "known_list");
   expect(refusal_of<sg_limit>(S::limits, 0, [](auto& l) { l.missing_limit = 0; }),
