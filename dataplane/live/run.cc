@@ -41,6 +41,17 @@ int fail(const std::string& why) {
   return 2;
 }
 
+// Empty, or which pool cannot be served: a tunnel needs an address of ours to start at.
+std::string tunnel_fault(const ImageView& image) {
+  for (const sg_pool& pool : image.pools())
+    if (pool.forward != SG_FORWARD_L2)
+      return fmt::format(
+          "pool `{}` forwards through a tunnel, which would start at no address: `run` has none to "
+          "give it in this version; use `forward: l2`, with backends on the interface's own link",
+          image.text(pool.name));
+  return {};
+}
+
 Instant read_clock() {
   timespec monotonic, real;
   clock_gettime(CLOCK_MONOTONIC, &monotonic);
@@ -99,12 +110,14 @@ void print_account(const Counters& counters, const ImageView& image, bool json) 
 int run(const RunOptions& options) {
   if (if_nametoindex(options.interface.c_str()) == 0)
     return fail("there is no interface `" + options.interface + "` here (see `ip link`)");
-  if (geteuid() != 0) return fail("raw packets need root (or CAP_NET_RAW and CAP_NET_ADMIN)");
   auto policy = load_policy(options.policy_path, nullptr);
   if (policy == nullptr) return 2;
+  std::string fault = tunnel_fault(policy->image());
+  if (!fault.empty()) return fail(fault);
+  if (geteuid() != 0) return fail("raw packets need root (or CAP_NET_RAW and CAP_NET_ADMIN)");
   EalOptions eal;
   eal.virtual_devices.push_back("net_af_packet0,iface=" + options.interface);
-  std::string fault = start_eal(eal);
+  fault = start_eal(eal);
   if (!fault.empty()) return fail(fault);
   auto pool = FramePool::make(frames, frame_bytes_max);
   if (!pool) return fail(pool.error());

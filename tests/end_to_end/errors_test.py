@@ -20,6 +20,7 @@ from gate import MIXED, POLICY, PROGRAM, ROOT, TIMEOUT_S, replay, scratch, surge
 
 CAPTURE = ROOT / "tests/captures/udp.pcap"
 CAPTURE_NG = ROOT / "tests/captures/keepalive.pcapng"
+LIVE_POLICY = ROOT / "tests/lab/policies/live.yaml"
 LINKTYPE_RAW, LINKTYPE_LINUX_SLL = 101, 113
 NOBODY = 65534
 BAD_POLICY = """version: 1
@@ -215,12 +216,16 @@ class RunErrorsTest(unittest.TestCase):
         self.refused("surgegate run: --interface is required", "--policy", POLICY)
         self.refused("surgegate run: there is no option `--port`", "--policy", POLICY, "--interface", "lo", "--port", "1")
 
+    def test_a_pool_behind_a_tunnel(self):
+        self.refused("surgegate run: pool `web` forwards through a tunnel, .* use `forward: l2`",
+                     "--policy", POLICY, "--interface", "lo")
+
     def test_a_user_who_is_not_root(self):
         nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.geteuid() == 0 else []
         program = shutil.copy(PROGRAM, tempfile.mkdtemp(dir="/tmp"))
         self.addCleanup(shutil.rmtree, Path(program).parent)
         Path(program).parent.chmod(0o755)
-        done = subprocess.run([*nobody, program, "run", "--policy", POLICY, "--interface", "lo"], capture_output=True,
+        done = subprocess.run([*nobody, program, "run", "--policy", LIVE_POLICY, "--interface", "lo"], capture_output=True,
                               text=True, timeout=TIMEOUT_S)
         self.assertEqual((done.returncode, done.stdout), (2, ""))
         self.assertRegex(done.stderr, r"^surgegate run: raw packets need root[^\n]*\n$")
