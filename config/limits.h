@@ -88,6 +88,7 @@
 #define SG_POLICY_LINE_BYTES_MAX 8192         // of one line of a data file: a long pattern
 #define SG_POLICY_FILES_MAX 1024              // the policy, what it includes, its data files
 #define SG_POLICY_GLOB_STARS_MAX 8    // in one pattern: matching takes exponential time in them
+#define SG_POLICY_PATH_STARS_MAX 8    // in a route's path: a piece is searched for behind each
 #define SG_POLICY_DEPTH_MAX 32        // of nesting; the language itself needs eight
 #define SG_POLICY_NODES_MAX 2000000u  // YAML values, each alias counted as what it stands for
 #define SG_POLICY_CIDRS_MAX 1000000u

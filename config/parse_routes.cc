@@ -26,6 +26,10 @@ void read_path(Reader& reader, const Node& node, Route& out) {
     return reader.report().fault(node.place,
                                  fmt::format("{} cannot be the path of a request", quote(*path)),
                                  "a path without query and fragment, other bytes percent-encoded");
+  const auto stars = std::count(path->begin(), path->end(), '*');
+  if (stars > SG_POLICY_PATH_STARS_MAX)
+    return reader.report().fault(node.place, fmt::format("{} stars in one path", stars),
+                                 fmt::format("at most {}", SG_POLICY_PATH_STARS_MAX));
   const size_t star = path->find('*');
   if (star == std::string::npos) {
     out.path_match = PathMatch::exact;

@@ -14,7 +14,7 @@ void identify(Lane& lane, const PolicyInForce& policy);
 // IPv4 or IPv6 text to 16 bytes, IPv4 (and IPv4-mapped) as ::ffff:a.b.c.d. False: not an address.
 bool parse_address(std::string_view text, std::array<uint8_t, 16>& ip);
 
-// '*' matches any run of characters, '?' any one. In time O(pattern * text), without recursion.
+// '*' matches any run of bytes, also of none; every other byte itself. In time O(pattern + text).
 bool matches_glob(std::string_view pattern, std::string_view text);
 
 }  // namespace surgegate

@@ -527,6 +527,8 @@ TEST(Parse, TellsWhatAServiceCannotBe) {
        {" a: {" + rest + "routes: [{match: {path: '/a#b'}}]}", "cannot be the path of a request"},
        {" a: {" + rest + "routes: [{match: {path: '/{id}'}}]}",
         "4:81: `/{id}` cannot be the path of a request"},
+       {" a: {" + rest + "routes: [{match: {path: /*/*/*/*/*/*/*/*/*/b}}]}",
+        "4:81: 9 stars in one path; expected at most 8"},
        {" a: {" + rest + "routes: [{match: {host: 'example.com:80'}}]}",
         "`example.com:80` does not fit here"},
        {" a: {" + rest + "routes: [{match: {host: '*.example.com'}}]}",

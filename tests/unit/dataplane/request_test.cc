@@ -10,16 +10,16 @@
 namespace surgegate {
 namespace {
 
-TEST(Glob, StarsTakeAnyRunAndQuestionMarksOneCharacter) {
+TEST(Glob, StarsTakeAnyRun) {
   EXPECT_TRUE(matches_glob("/a/*/c", "/a/b/c"));
   EXPECT_TRUE(matches_glob("/a/*/c", "/a/b/x/c"));
   EXPECT_TRUE(matches_glob("/a/*/c", "/a//c"));
   EXPECT_FALSE(matches_glob("/a/*/c", "/a/c"));
   EXPECT_TRUE(matches_glob("*.php", "/x.php/y.php"));
   EXPECT_FALSE(matches_glob("*.php", "/x.php5"));
-  EXPECT_TRUE(matches_glob("/?", "/a"));
-  EXPECT_FALSE(matches_glob("/?", "/"));
-  EXPECT_FALSE(matches_glob("/?", "/ab"));
+  EXPECT_TRUE(matches_glob("/a*b*a", "/abxa"));
+  EXPECT_FALSE(matches_glob("/a*a", "/a")) << "one byte is not both ends";
+  EXPECT_FALSE(matches_glob("/ab*bc*cd", "/abbcd")) << "nor two pieces' at once";
   EXPECT_TRUE(matches_glob("", ""));
   EXPECT_TRUE(matches_glob("***", ""));
   EXPECT_FALSE(matches_glob("", "/"));
@@ -31,16 +31,24 @@ bool slow_glob(std::string_view pattern, std::string_view text) {
   if (pattern[0] == '*')
     return slow_glob(pattern.substr(1), text) ||
            (!text.empty() && slow_glob(pattern, text.substr(1)));
-  return !text.empty() && (pattern[0] == '?' || pattern[0] == text[0]) &&
-         slow_glob(pattern.substr(1), text.substr(1));
+  return !text.empty() && pattern[0] == text[0] && slow_glob(pattern.substr(1), text.substr(1));
 }
 
-// Every pattern of up to five characters against every text of up to five.
+// What a stranger may make us do: a target as long as a frame, and bytes that nearly match at every
+// place. Backtracking took a second here; what is bounded takes less than a test can notice.
+TEST(Glob, TakesTimeInProportionToTheText) {
+  std::string pattern, text = "/";
+  for (int i = 0; i < 8; i++) pattern += '*' + std::string(100, 'a') + 'b';
+  for (int i = 0; i < 60'000; i++) text += i % 101 == 100 ? 'c' : 'a';
+  for (int i = 0; i < 1000; i++) ASSERT_FALSE(matches_glob(pattern, text));
+}
+
+// Every pattern of up to six characters against every text of up to five.
 TEST(Glob, AgreesWithItsSlowTwin) {
   std::vector<std::string> patterns = {""}, texts = {""};
   for (size_t i = 0; i < patterns.size(); i++)
-    if (patterns[i].size() < 5)
-      for (char c : {'a', 'b', '*', '?'}) patterns.push_back(patterns[i] + c);
+    if (patterns[i].size() < 6)
+      for (char c : {'a', 'b', '*'}) patterns.push_back(patterns[i] + c);
   for (size_t i = 0; i < texts.size(); i++)
     if (texts[i].size() < 5)
       for (char c : {'a', 'b'}) texts.push_back(texts[i] + c);
