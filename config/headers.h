@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Reading the headers of one frame: Ethernet, VLAN, IPv4, IPv6 and its extension headers, TCP, UDP,
-// ICMP. Shared by C++ and BPF. Trusts nothing: every read is behind a comparison with `end`, every
-// loop has a bound, and what a header claims is compared with what is there.
+// ICMP. Shared by C++ and BPF. Trusts nothing: every read is behind a comparison, every loop has a
+// bound, and what a header claims is compared with what is there.
+//
+// The frame's end is a pointer, and the ends within it (of the IP packet, of the TCP header) are
+// numbers: the kernel's verifier knows no end of a packet but data_end. What a number that has been
+// compared with the frame's end implies, the verifier has to be shown once more (SG_SHOWN,
+// SG_OFFSET); compiled for the workers these are nothing.
 #pragma once
 
 #include "config/checksum.h"
@@ -40,6 +45,28 @@
 #define SG_TCP_ACK 0x10
 #define SG_TCP_URG 0x20
 
+#ifdef __bpf__
+#define SG_SHOWN(at, bytes, end) ((at) + (bytes) <= (end))
+#define SG_OFFSET(offset, mask) (sg_forgotten(offset) & (mask))
+// Walking a program, the verifier carries on what it knows about a number, and walks once more what
+// follows for each thing that it knows: with eight ways through an option and forty options, for
+// ever. It knows nothing of four bytes that lie on the stack across its own grid of eight.
+SG_INLINE __u32 sg_forgotten(__u32 number) {
+  volatile struct {
+    __u32 unused;
+    __u32 number;
+  } stack __attribute__((aligned(8)));
+  stack.number = number;
+  return stack.number;
+}
+#else
+#define SG_SHOWN(at, bytes, end) ((void)(end), 1)
+#define SG_OFFSET(offset, mask) (offset)
+#endif
+
+// Where an upper layer can begin: behind two tags, an IPv6 header and its extension headers.
+#define SG_L4_OFFSET_MASK 0x3fff
+
 // What was read. Offsets count from the frame's first byte.
 struct sg_packet {
   struct sg_flow_tuple tuple;
@@ -70,23 +97,30 @@ SG_INLINE void sg_map_ip4(__u8* to, const __u8* ip4) {
 }
 
 // Options of a TCP header: MSS, window scale, timestamps. A malformed option list is a finding.
-SG_INLINE __u64 sg_read_tcp_options(const __u8* at, const __u8* end, struct sg_packet* packet) {
-  for (int i = 0; i < 40 && at < end; i++) {  // 40 bytes of options: at most 40 of them
-    __u8 kind = at[0];
+SG_INLINE __u64 sg_read_tcp_options(const __u8* tcp, const __u8* end, __u32 header_bytes,
+                                    struct sg_packet* packet) {
+  __u32 at = SG_TCP_HEADER_BYTES;
+  for (int i = 0; i < 40 && at < header_bytes; i++) {  // 40 bytes of options: at most 40 of them
+    __u32 here = SG_OFFSET(at, 63);
+    const __u8* option = tcp + here;
+    if (!SG_SHOWN(option, 1, end)) return SG_FOUND(tcp_header_invalid);
+    __u8 kind = option[0];
     if (kind == 0) return 0;
     if (kind == 1) {
-      at++;
+      at = here + 1;
       continue;
     }
-    if (at + 2 > end || at[1] < 2 || at + at[1] > end) return SG_FOUND(tcp_header_invalid);
-    if (kind == 2 && at[1] == 4) packet->mss = sg_load_be16(at + 2);
-    if (kind == 3 && at[1] == 3) packet->window_scale = at[2];
-    if (kind == 8 && at[1] == 10) {
+    if (here + 2 > header_bytes || !SG_SHOWN(option, 2, end)) return SG_FOUND(tcp_header_invalid);
+    __u32 bytes = option[1];
+    if (bytes < 2 || here + bytes > header_bytes) return SG_FOUND(tcp_header_invalid);
+    if (kind == 2 && bytes == 4 && SG_SHOWN(option, 4, end)) packet->mss = sg_load_be16(option + 2);
+    if (kind == 3 && bytes == 3 && SG_SHOWN(option, 3, end)) packet->window_scale = option[2];
+    if (kind == 8 && bytes == 10 && SG_SHOWN(option, 10, end)) {
       packet->has_timestamps = 1;
-      packet->ts_value = sg_load_be32(at + 2);
-      packet->ts_echo = sg_load_be32(at + 6);
+      packet->ts_value = sg_load_be32(option + 2);
+      packet->ts_echo = sg_load_be32(option + 6);
     }
-    at += at[1];
+    at = here + bytes;
   }
   return 0;
 }
@@ -100,9 +134,9 @@ SG_INLINE int sg_tcp_flags_valid(__u8 flags) {
   return kind == SG_TCP_RST;
 }
 
-SG_INLINE __u64 sg_read_tcp(const __u8* frame, const __u8* end, struct sg_packet* packet) {
-  const __u8* tcp = frame + packet->l4_offset;
-  if (tcp + SG_TCP_HEADER_BYTES > end) return SG_FOUND(l4_cut);
+SG_INLINE __u64 sg_read_tcp(const __u8* tcp, const __u8* end, struct sg_packet* packet) {
+  if (packet->l4_length < SG_TCP_HEADER_BYTES || !SG_SHOWN(tcp, SG_TCP_HEADER_BYTES, end))
+    return SG_FOUND(l4_cut);
   packet->tuple.src_port_be = sg_load_u16(tcp);
   packet->tuple.dst_port_be = sg_load_u16(tcp + 2);
   packet->ports_read = 1;
@@ -110,18 +144,18 @@ SG_INLINE __u64 sg_read_tcp(const __u8* frame, const __u8* end, struct sg_packet
   packet->ack = sg_load_be32(tcp + 8);
   packet->tcp_flags = tcp[13] & 0x3f;
   __u32 header_bytes = (__u32)(tcp[12] >> 4) * 4;
-  if (header_bytes < SG_TCP_HEADER_BYTES || tcp + header_bytes > end)
+  if (header_bytes < SG_TCP_HEADER_BYTES || header_bytes > packet->l4_length)
     return SG_FOUND(tcp_header_invalid);
   packet->payload_offset = (__u16)(packet->l4_offset + header_bytes);
   packet->payload_length = (__u16)(packet->l4_length - header_bytes);
-  __u64 found = sg_read_tcp_options(tcp + SG_TCP_HEADER_BYTES, tcp + header_bytes, packet);
+  __u64 found = sg_read_tcp_options(tcp, end, header_bytes, packet);
   if (!sg_tcp_flags_valid(packet->tcp_flags)) found |= SG_FOUND(tcp_flags);
   return found;
 }
 
-SG_INLINE __u64 sg_read_udp(const __u8* frame, const __u8* end, struct sg_packet* packet) {
-  const __u8* udp = frame + packet->l4_offset;
-  if (udp + SG_UDP_HEADER_BYTES > end) return SG_FOUND(l4_cut);
+SG_INLINE __u64 sg_read_udp(const __u8* udp, const __u8* end, struct sg_packet* packet) {
+  if (packet->l4_length < SG_UDP_HEADER_BYTES || !SG_SHOWN(udp, SG_UDP_HEADER_BYTES, end))
+    return SG_FOUND(l4_cut);
   packet->tuple.src_port_be = sg_load_u16(udp);
   packet->tuple.dst_port_be = sg_load_u16(udp + 2);
   packet->ports_read = 1;
@@ -134,10 +168,11 @@ SG_INLINE __u64 sg_read_udp(const __u8* frame, const __u8* end, struct sg_packet
 }
 
 SG_INLINE __u64 sg_read_l4(const __u8* frame, const __u8* end, struct sg_packet* packet) {
-  if (packet->tuple.protocol == SG_PROTO_TCP) return sg_read_tcp(frame, end, packet);
-  if (packet->tuple.protocol == SG_PROTO_UDP) return sg_read_udp(frame, end, packet);
+  const __u8* l4 = frame + SG_OFFSET(packet->l4_offset, SG_L4_OFFSET_MASK);
+  if (packet->tuple.protocol == SG_PROTO_TCP) return sg_read_tcp(l4, end, packet);
+  if (packet->tuple.protocol == SG_PROTO_UDP) return sg_read_udp(l4, end, packet);
   if (packet->tuple.protocol == SG_PROTO_ICMP || packet->tuple.protocol == SG_PROTO_ICMP6) {
-    if (frame + packet->l4_offset + 8 > end) return SG_FOUND(l4_cut);
+    if (packet->l4_length < 8) return SG_FOUND(l4_cut);
     packet->payload_offset = (__u16)(packet->l4_offset + 8);
     packet->payload_length = (__u16)(packet->l4_length - 8);
   }
@@ -162,8 +197,18 @@ SG_INLINE int sg_ip6_martian(const __u8* src, const __u8* dst) {
   return high == sg_load_u64(dst) && low == sg_load_u64(dst + 8);
 }
 
+// header_bytes: 20 and options of 4 bytes each. A sum of 15 words of 32 bits fits 64, and folds to
+// the same.
+SG_INLINE __u64 sg_ip4_header_sum(const __u8* ip, const __u8* end, __u32 header_bytes) {
+  __u64 sum = (__u64)sg_load_u32(ip) + sg_load_u32(ip + 4) + sg_load_u32(ip + 8) +
+              sg_load_u32(ip + 12) + sg_load_u32(ip + 16);
+  for (__u32 at = SG_IP4_HEADER_BYTES; at < header_bytes && SG_SHOWN(ip, at + 4, end); at += 4)
+    sum += sg_load_u32(ip + at);
+  return sum;
+}
+
 SG_INLINE __u64 sg_read_ip4(const __u8* frame, const __u8* end, struct sg_packet* packet) {
-  const __u8* ip = frame + packet->l3_offset;
+  const __u8* ip = frame + SG_OFFSET(packet->l3_offset, 31);
   if (ip + SG_IP4_HEADER_BYTES > end) return SG_FOUND(ip_header_cut);
   packet->ip_version = 4;
   sg_map_ip4(packet->tuple.src_ip, ip + 12);
@@ -178,43 +223,46 @@ SG_INLINE __u64 sg_read_ip4(const __u8* frame, const __u8* end, struct sg_packet
   packet->l4_offset = (__u16)(packet->l3_offset + header_bytes);
   packet->l4_length = (__u16)(total_bytes - header_bytes);
   __u64 found = 0;
-  if (sg_checksum_fold(sg_checksum_add(0, ip, header_bytes)) != 0) found |= SG_FOUND(ip_checksum);
+  if (sg_checksum_fold(sg_ip4_header_sum(ip, end, header_bytes)) != 0)
+    found |= SG_FOUND(ip_checksum);
   if (sg_ip4_martian(ip + 12, ip + 16)) found |= SG_FOUND(martian_source);
   if (sg_load_be16(ip + 6) & 0x3fff) return found | SG_FOUND(fragment);
-  return found | sg_read_l4(frame, ip + total_bytes, packet);
+  return found | sg_read_l4(frame, end, packet);
 }
 
-// Walks the extension headers to the upper layer. RFC 8200 section 4 lets a chain be as long as it
-// likes; real ones have one or two, and SG_IP6_EXTENSIONS_MAX bounds what a stranger can cost us. A
-// routing header may name another destination than the one that was classified: refused.
-SG_INLINE __u64 sg_walk_ip6(const __u8* frame, const __u8* end, struct sg_packet* packet) {
-  const __u8* at = frame + packet->l3_offset + SG_IP6_HEADER_BYTES;
+// Walks the extension headers, which begin at `at` in the packet that ends at packet_end, to the
+// upper layer. RFC 8200 section 4 lets a chain be as long as it likes; real ones have one or two,
+// and SG_IP6_EXTENSIONS_MAX bounds what a stranger can cost us. A routing header may name another
+// destination than the one that was classified: refused.
+SG_INLINE __u64 sg_walk_ip6(const __u8* frame, const __u8* end, __u32 at, __u32 packet_end,
+                            struct sg_packet* packet) {
   __u8 next = packet->tuple.protocol;
   for (int i = 0; i <= SG_IP6_EXTENSIONS_MAX; i++) {
+    const __u8* header = frame + SG_OFFSET(at, SG_L4_OFFSET_MASK);
     int is_options = next == SG_PROTO_HOP_BY_HOP || next == SG_PROTO_DESTINATION;
     if (next == SG_PROTO_FRAGMENT) {
-      if (at + 8 > end) return SG_FOUND(ip6_extensions);
-      packet->tuple.protocol = at[0];
+      if (at + 8 > packet_end || !SG_SHOWN(header, 8, end)) return SG_FOUND(ip6_extensions);
+      packet->tuple.protocol = header[0];
       return SG_FOUND(fragment);
     }
     if (next == SG_PROTO_ROUTING) return SG_FOUND(ip6_extensions);
     if (!is_options) {
       packet->tuple.protocol = next;
-      packet->l4_offset = (__u16)(at - frame);
-      packet->l4_length = (__u16)(end - at);
+      packet->l4_offset = (__u16)at;
+      packet->l4_length = (__u16)(packet_end - at);
       return sg_read_l4(frame, end, packet);
     }
-    if (at + 8 > end) return SG_FOUND(ip6_extensions);
-    __u32 bytes = ((__u32)at[1] + 1) * 8;
-    if (at + bytes > end) return SG_FOUND(ip6_extensions);
-    next = at[0];
+    if (at + 8 > packet_end || !SG_SHOWN(header, 8, end)) return SG_FOUND(ip6_extensions);
+    __u32 bytes = ((__u32)header[1] + 1) * 8;
+    if (at + bytes > packet_end) return SG_FOUND(ip6_extensions);
+    next = header[0];
     at += bytes;
   }
   return SG_FOUND(ip6_extensions);
 }
 
 SG_INLINE __u64 sg_read_ip6(const __u8* frame, const __u8* end, struct sg_packet* packet) {
-  const __u8* ip = frame + packet->l3_offset;
+  const __u8* ip = frame + SG_OFFSET(packet->l3_offset, 31);
   if (ip + SG_IP6_HEADER_BYTES > end) return SG_FOUND(ip_header_cut);
   packet->ip_version = 6;
   __builtin_memcpy(packet->tuple.src_ip, ip + 8, 16);
@@ -226,7 +274,8 @@ SG_INLINE __u64 sg_read_ip6(const __u8* frame, const __u8* end, struct sg_packet
   __u32 payload_bytes = sg_load_be16(ip + 4);
   if (ip + SG_IP6_HEADER_BYTES + payload_bytes > end) return SG_FOUND(ip_length_lies);
   __u64 found = sg_ip6_martian(ip + 8, ip + 24) ? SG_FOUND(martian_source) : 0;
-  return found | sg_walk_ip6(frame, ip + SG_IP6_HEADER_BYTES + payload_bytes, packet);
+  __u32 at = packet->l3_offset + SG_IP6_HEADER_BYTES;
+  return found | sg_walk_ip6(frame, end, at, at + payload_bytes, packet);
 }
 
 // Reads the frame [frame, end) into *packet (all of it is set) and returns the findings. Checksums
