@@ -84,9 +84,12 @@ void supervise(const std::string& interface, const ImageView& image, NextHops& n
   }
 }
 
-void print_account(const Counters& counters, const ImageView& image, bool json) {
+void print_account(const Counters& counters, const EthdevPort& port, const ImageView& image,
+                   bool json) {
   nlohmann::ordered_json out;
   out["packets"] = counters.packets_in;
+  out["packets_for_all"] = port.frames_for_all();
+  out["packets_of_others"] = port.frames_of_others();
   out["reasons"] = nlohmann::ordered_json::array();
   for (size_t service = 0; service <= SG_SERVICES_MAX; service++) {
     for (const Rule& rule : rules()) {
@@ -102,7 +105,9 @@ void print_account(const Counters& counters, const ImageView& image, bool json) 
                                 {"packets", count}});
     }
   }
-  if (json) fmt::print("{}\n", out.dump(2));
+  if (json) return fmt::print("{}\n", out.dump(2));
+  fmt::print("not counted above: {} frames for all stations, {} for others\n",
+             port.frames_for_all(), port.frames_of_others());
 }
 
 }  // namespace
@@ -142,7 +147,7 @@ int run(const RunOptions& options) {
   Scrubber scrubber(BucketTable(tables.buckets), arena->header());
   supervise(options.interface, policy->image(), next_hops, scrubber);
   thread.join();
-  print_account(worker.counters(), policy->image(), options.json);
+  print_account(worker.counters(), **port, policy->image(), options.json);
   return 0;
 }
 

@@ -35,9 +35,14 @@ tl::expected<std::unique_ptr<EthdevPort>, std::string> EthdevPort::start(uint16_
     return tl::unexpected(std::string("there is no such device"));
   std::string fault = start_device(device_index, pool.handle());
   if (!fault.empty()) return tl::unexpected(fault);
-  // A device that cannot be promiscuous still gets what is sent to its own address.
-  rte_eth_promiscuous_enable(device_index);
-  return std::unique_ptr<EthdevPort>(new EthdevPort(device_index, pool));
+  rte_ether_addr address;
+  int status = rte_eth_macaddr_get(device_index, &address);
+  if (status != 0)
+    return tl::unexpected(std::string("the device tells no link address: ") +
+                          rte_strerror(-status));
+  MacAddress mac;
+  std::copy_n(address.addr_bytes, mac.size(), mac.begin());
+  return std::unique_ptr<EthdevPort>(new EthdevPort(device_index, mac, pool));
 }
 
 EthdevPort::~EthdevPort() {
@@ -49,11 +54,27 @@ uint32_t EthdevPort::receive(std::span<Frame> frames) {
   std::array<rte_mbuf*, SG_BURST_PACKETS_MAX> mbufs;
   auto wanted = static_cast<uint16_t>(std::min(frames.size(), mbufs.size()));
   uint16_t count = rte_eth_rx_burst(device_, queue, mbufs.data(), wanted);
+  uint32_t kept = 0;
   for (uint16_t i = 0; i < count; i++) {
-    frames[i] = FramePool::to_frame(mbufs[i]);
-    frames[i].number = ++received_;
+    Frame frame = FramePool::to_frame(mbufs[i]);
+    if (!is_ours(frame)) continue;
+    frame.number = ++received_;
+    frames[kept++] = frame;
   }
-  return count;
+  return kept;
+}
+
+// Where not, the frame has gone where it belongs.
+bool EthdevPort::is_ours(const Frame& frame) {
+  if (frame.length >= mac_.size() && std::equal(mac_.begin(), mac_.end(), frame.bytes)) return true;
+  if (frame.length >= mac_.size() && (frame.bytes[0] & 1) != 0) {  // the group bit
+    frames_for_all_++;
+    to_kernel({&frame, 1});
+  } else {
+    frames_of_others_++;
+    discard({&frame, 1});
+  }
+  return false;
 }
 
 uint32_t EthdevPort::transmit(std::span<const Frame> frames) {

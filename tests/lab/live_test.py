@@ -262,6 +262,22 @@ class LiveTest(unittest.TestCase):
         self.assertEqual((asked[0], given[0]), (asked[1], given[1]))
 
 
+class StrangersTest(unittest.TestCase):
+    """Frames that a switch floods because it does not know where their station is."""
+
+    def test_what_is_for_another_station_is_not_forwarded(self):
+        with Segment() as segment:
+            nginx = segment.serve()
+            gate = Gate(segment)
+            self.assertEqual(segment.get(VIP4), 200)
+            segment.client.ip("neigh", "replace", VIP4, "lladdr", "02:00:00:00:77:77", "nud", "permanent", "dev", "eth0")
+            self.assertEqual(segment.get(VIP4, timeout_s=2), 0)
+            status, account = gate.stop()
+            self.assertEqual((status, len(nginx.requests())), (0, 1))
+            self.assertEqual([row["packets"] for row in account["reasons"] if row["reason"] == "syn"], [1])
+            self.assertGreater(account["packets_of_others"], 0)
+
+
 class AccountTest(unittest.TestCase):
     """What the gate says at its end about what passed, against what tcpdump saw arrive and leave."""
 
