@@ -37,6 +37,9 @@ tl::expected<std::optional<CapturedPacket>, std::string> CaptureReader::next() {
   int status = pcap_next_ex(pcap_.get(), &header, &bytes);
   if (status == PCAP_ERROR_BREAK) return std::nullopt;
   if (status != 1) return tl::unexpected(path_ + ": " + pcap_geterr(pcap_.get()));
+  // pcapng can name any time at all; what we write counts seconds in 32 bits, to the year 2106.
+  if (header->ts.tv_sec < 0 || header->ts.tv_sec > UINT32_MAX)
+    return tl::unexpected(path_ + ": broken capture: a packet of no time between 1970 and 2106");
   CapturedPacket packet;
   packet.time_ns = static_cast<uint64_t>(header->ts.tv_sec) * ns_per_s +
                    static_cast<uint64_t>(header->ts.tv_usec);  // nanoseconds: asked for at open

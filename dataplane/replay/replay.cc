@@ -174,7 +174,8 @@ class Replay {
   bool take(const CapturedPacket& packet) {
     Frame frame;
     if (!stage_.fill(packet, ++tally_.packets_in, frame)) return false;
-    tally_.packets_cut += packet.cut ? 1 : 0;
+    tally_.packets_cut += packet.cut || packet.bytes.size() > frame_bytes_max ? 1 : 0;
+    tally_.packets_late += packet.time_ns + tick_ns < now_ns_ ? 1 : 0;
     uint64_t tick = std::max(now_ns_, packet.time_ns / tick_ns * tick_ns);
     uint32_t arrival = stage_.arrival(frame);
     uint32_t owner = stage_.owner(arrival, frame);

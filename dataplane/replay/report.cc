@@ -107,8 +107,15 @@ class Text {
     line("  requests     {:>10}   admitted {}, refused {}",
          t.requests_admitted + t.requests_refused, t.requests_admitted, t.requests_refused);
     if (t.packets_cut > 0)
-      line("  {} packets are cut short in the capture and cannot be read: capture with -s 0",
-           t.packets_cut);
+      line(
+          "  {} packets are cut short in the capture, or longer than 65,000 bytes, and cannot be "
+          "read: capture with -s 0",
+          t.packets_cut);
+    if (t.packets_late > 0)
+      line(
+          "  {} packets bear times before the packets in front of them, and were judged at those "
+          "packets' time: is one clock wrong? `reordercap` sorts a capture",
+          t.packets_late);
   }
 
   void reasons() {
@@ -191,6 +198,7 @@ std::string report_json(const ReportInput& input) {
   out["capture"] = input.in_path;
   out["packets"] = tally.packets_in;
   out["packets_cut"] = tally.packets_cut;
+  out["packets_late"] = tally.packets_late;
   out["connections"] = tally.connections;
   out["requests"] = {{"admitted", tally.requests_admitted}, {"refused", tally.requests_refused}};
   for (size_t v = 0; v < SG_VERDICT_COUNT; v++)

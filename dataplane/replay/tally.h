@@ -49,7 +49,8 @@ class Tally final : public Observer {
   void check_conservation(uint64_t first, uint64_t last);
 
   uint64_t packets_in = 0;
-  uint64_t packets_cut = 0;  // by the capture's snap length
+  uint64_t packets_cut = 0;   // by the capture's snap length, or longer than any frame we can hold
+  uint64_t packets_late = 0;  // of a time before the clock's, by more than its tick
   uint64_t connections = 0;
   uint64_t requests_admitted = 0;
   uint64_t requests_refused = 0;

@@ -89,6 +89,13 @@ class ErrorsTest(unittest.TestCase):
         struct.pack_into("<I", data, 24 + 8, 0x7FFFFFFF)
         self.refused("liar.pcap", **{"in": self.made("liar.pcap", bytes(data))})
 
+    def test_a_capture_with_a_time_that_no_clock_has_shown(self):
+        data = bytearray(CAPTURE_NG.read_bytes())
+        enhanced = data.index(struct.pack("<I", 6), struct.unpack_from("<I", data, 4)[0])
+        struct.pack_into("<I", data, enhanced + 12, 0xFFFFFFFF)  # the time's upper half
+        self.refused("strange.pcapng: broken capture", "between 1970 and 2106",
+                     **{"in": self.made("strange.pcapng", bytes(data))})
+
     def test_a_capture_of_another_link_type(self):
         packet = wire.read_capture(CAPTURE)[4].packet.data
         cases = {LINKTYPE_RAW: packet, LINKTYPE_LINUX_SLL: bytes([0, 0, 0, 1, 0, 6, *range(8), 8, 0]) + packet}

@@ -157,6 +157,27 @@ class ReplayTest(unittest.TestCase):
         self.assertTrue(any(line.startswith("holds") for line in table), done.stdout)
         self.assertEqual(out.read_bytes(), replay(MIXED).out.read_bytes())
 
+    def made(self, name, frames):
+        path = scratch() / name
+        wire.write_pcap(path, frames)
+        return path
+
+    def test_a_packet_of_another_time_does_not_pass_in_silence(self):
+        """The clock never goes back; whom it went ahead of is judged late, and somebody must be told."""
+        frames = [(frame.time_ns, frame.data) for frame in wire.read_capture(KEEPALIVE)]
+        self.assertEqual(replay(KEEPALIVE).report["packets_late"], 0)
+        frames[3] = (frames[3][0] + 3600 * 10**9, frames[3][1])
+        done = surgegate("replay", "--policy", POLICY, "--in", self.made("ahead.pcap", frames), "--out", scratch() / "o")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn(f"  {len(frames) - 4} packets bear times before the packets in front of them", done.stdout)
+        self.assertEqual(replay(scratch() / "ahead.pcap").report["packets_late"], len(frames) - 4)
+
+    def test_a_frame_longer_than_any_we_hold_counts_as_cut(self):
+        frames = [(frame.time_ns, frame.data) for frame in wire.read_capture(KEEPALIVE)]
+        frames[5] = (frames[5][0], frames[5][1] + bytes(65_001 - len(frames[5][1])))
+        report = replay(self.made("long.pcap", frames)).report
+        self.assertEqual((report["packets"], report["packets_cut"]), (len(frames), 1))
+
     def test_the_demonstration_shows_what_it_promises(self):
         done = replay(MIXED, DEMO_POLICY)
         reasons = {row["reason"] for row in done.report["reasons"]}
