@@ -15,6 +15,7 @@ namespace surgegate {
 // 2,560 in a process, while 128 workers have 16,256 rings.
 MbufRings::MbufRings(uint32_t workers, uint32_t frames_max)
     : workers_(workers),
+      turns_(workers),
       ring_bytes_(static_cast<size_t>(rte_ring_get_memsize(frames_max))),
       rings_(static_cast<uint8_t*>(
           rte_zmalloc("cross", ring_bytes_ * workers * workers, RTE_CACHE_LINE_SIZE))) {
@@ -39,13 +40,15 @@ bool MbufRings::push(uint32_t from, uint32_t to, const Frame& frame) {
 uint32_t MbufRings::pop(uint32_t to, std::span<Frame> frames) {
   void* mbufs[SG_BURST_PACKETS_MAX];
   uint32_t count = 0;
-  for (uint32_t from = 0; from < workers_ && count < frames.size(); from++) {
+  const uint32_t first = turns_[to].from++;
+  for (uint32_t i = 0; i < workers_ && count < frames.size(); i++) {
+    const uint32_t from = (first + i) % workers_;
     if (from == to) continue;
     uint32_t room =
         std::min<uint32_t>(static_cast<uint32_t>(frames.size()) - count, SG_BURST_PACKETS_MAX);
     uint32_t got = rte_ring_sc_dequeue_burst(ring(from, to), mbufs, room, nullptr);
-    for (uint32_t i = 0; i < got; i++)
-      frames[count++] = FramePool::to_frame(static_cast<rte_mbuf*>(mbufs[i]));
+    for (uint32_t k = 0; k < got; k++)
+      frames[count++] = FramePool::to_frame(static_cast<rte_mbuf*>(mbufs[k]));
   }
   return count;
 }

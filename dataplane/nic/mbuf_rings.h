@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 #include "dataplane/port.h"
 
@@ -25,7 +26,14 @@ class MbufRings final : public Rings {
  private:
   rte_ring* ring(uint32_t from, uint32_t to) const;
 
+  // Whose ring a worker empties first: another one's each time, so that one who floods him cannot
+  // keep the others' frames waiting for good. On a line of its own: each is written by its worker.
+  struct alignas(64) Turn {
+    uint32_t from = 0;
+  };
+
   uint32_t workers_;
+  std::vector<Turn> turns_;
   size_t ring_bytes_;
   uint8_t* rings_;  // side by side; nobody uses those from a worker to himself
 };

@@ -48,6 +48,28 @@ class RingsTest : public ::testing::Test {
 
 std::optional<FramePool> RingsTest::pool;
 
+// Worker 0 sends more than worker 3 can take; each of the others has one frame for him.
+TEST_F(RingsTest, WhoFloodsCannotKeepTheOthersWaiting) {
+  constexpr uint32_t workers = 4, to = 3;
+  MbufRings rings(workers, ring_frames);
+  ASSERT_TRUE(rings.complete());
+  uint32_t of_others = 0;
+  for (uint32_t from : {1u, 2u}) ASSERT_TRUE(rings.push(from, to, frame_of(from)));
+  for (uint32_t round = 0; round < workers; round++) {
+    for (Frame frame = frame_of(0);; frame = frame_of(0))
+      if (!rings.push(0, to, frame)) {
+        FramePool::free(frame);
+        break;
+      }
+    auto of = taken(rings, to, workers);
+    of_others += of[1] + of[2];
+  }
+  EXPECT_EQ(of_others, 2u);
+  while (taken(rings, to, workers)[0] > 0) {
+  }
+  EXPECT_EQ(pool->frames_in_use(), 0u);
+}
+
 TEST_F(RingsTest, ThereAreEnoughForAsManyWorkersAsThereCanBe) {
   MbufRings rings(SG_WORKERS_MAX, ring_frames);
   ASSERT_TRUE(rings.complete());
