@@ -6,16 +6,16 @@
 # shellcheck disable=SC2034
 packages_run=(
   build-essential meson ninja-build pkgconf clang
-  libdpdk-dev libhyperscan-dev liburcu-dev libbpf-dev libpcap-dev libmnl-dev
+  libdpdk-dev libhyperscan-dev libbpf-dev libpcap-dev libmnl-dev
   libcli11-dev libyaml-cpp-dev nlohmann-json3-dev libfmt-dev libexpected-dev libboost-dev
-  libgtest-dev libgmock-dev libbenchmark-dev
+  libgtest-dev libbenchmark-dev
   python3
 )
 
-# On top of that: sanitizers, fuzzers, formatting, and the real clients and servers of the live tests.
+# On top of that: sanitizers, fuzzers, form and shell checks, and the real clients and servers of the live tests.
 # shellcheck disable=SC2034
 packages_test=(
-  clang-format clang-tidy lld llvm libclang-rt-14-dev
+  clang-format clang-tidy shellcheck llvm libclang-rt-14-dev
   nginx-light curl wrk nodejs openssl iputils-ping
   tcpdump tshark ethtool iproute2 nftables util-linux
   python3-jsonschema
