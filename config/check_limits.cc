@@ -84,21 +84,50 @@ bool uses(const Service& service, const std::string& limit) {
                                             [&](const Route& route) { return has(route.limits); });
 }
 
+bool leads_to(const Checked& checked, const Limit& limit, const Limit& target) {
+  const auto reached = with_missing(checked, limit);
+  return std::find(reached.begin(), reached.end(), &target) != reached.end();
+}
+
 // Also where a limit is reached by `missing` alone.
 bool reaches(const Checked& checked, const Service& service, const Limit& target) {
-  if (uses(service, target.name.value)) return true;
-  for (const Limit& limit : checked.policy.limits) {
-    const Limit* at = &limit;
-    if (!limit.missing_limit || !uses(service, limit.name.value)) continue;
-    for (size_t hops = 0; at && hops <= SG_MISSING_LIMITS_MAX; hops++) {
-      if (at == &target) return true;
-      at = at->missing_limit ? checked.limits.find(*at->missing_limit) : nullptr;
-    }
+  return std::any_of(checked.policy.limits.begin(), checked.policy.limits.end(),
+                     [&](const Limit& limit) {
+                       return uses(service, limit.name.value) && leads_to(checked, limit, target);
+                     });
+}
+
+// An override may not make a request impossible that costs more than one unit.
+void check_costs(Checked& checked, const Service& service, const Limit& limit,
+                 const Override& override) {
+  if (limit.unit != Unit::requests || !override.burst_units) return;
+  for (const Route& route : service.routes) {
+    auto meets = [&](const Name& name) {
+      const Limit* named = checked.limits.find(name);
+      return named && leads_to(checked, *named, limit);
+    };
+    const bool is_met = std::any_of(service.limits.begin(), service.limits.end(), meets) ||
+                        std::any_of(route.limits.begin(), route.limits.end(), meets);
+    if (is_met && route.cost.value > *override.burst_units)
+      checked.report.fault(
+          override.place,
+          fmt::format("a burst of {} refuses every request of the route in line {}, which costs {}",
+                      *override.burst_units, route.place.line, route.cost.value),
+          fmt::format("{} or more", route.cost.value));
   }
-  return false;
 }
 
 }  // namespace
+
+std::vector<const Limit*> with_missing(const Checked& checked, const Limit& limit) {
+  std::vector<const Limit*> all;
+  const Limit* at = &limit;
+  while (at && all.size() <= SG_MISSING_LIMITS_MAX) {
+    all.push_back(at);
+    at = at->missing_limit ? checked.limits.find(*at->missing_limit) : nullptr;
+  }
+  return all;
+}
 
 void check_limits(Checked& checked) {
   for (const Limit& limit : checked.policy.limits) {
@@ -135,6 +164,7 @@ void check_overrides(Checked& checked) {
                            fmt::format("limit {} of service {} is overridden twice",
                                        quote(limit->name.value), quote(service->name.value)),
                            "one override");
+    check_costs(checked, *service, *limit, override);
     const Place& place = override.rate.place;
     check_rate(checked.report, override.rate,
                {override.burst_units.value_or(limit->burst_units.value), place});

@@ -72,6 +72,9 @@ struct Checked {
   void use_response(const Name& name);
 };
 
+// The limit, and those that count in its place where a header is missing.
+std::vector<const Limit*> with_missing(const Checked& checked, const Limit& limit);
+
 void check_lists(Checked& checked);
 void check_limits(Checked& checked);
 void check_overrides(Checked& checked);

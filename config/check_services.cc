@@ -71,13 +71,14 @@ void check_route(Checked& checked, const Service& service, const Route& route, B
                       quote(name.value), text_of(limit->unit)),
           "a limit with `unit: requests`, or the limit in the service itself");
   check_count(checked, by_unit, route.place);
-  for (const Limit* limit : by_unit[static_cast<size_t>(Unit::requests)])
-    if (limit->burst_units.value > 0 && route.cost.value > limit->burst_units.value)
-      checked.report.fault(
-          route.cost.place,
-          fmt::format("a request that costs {} never fits limit {}: its burst is {}",
-                      route.cost.value, quote(limit->name.value), limit->burst_units.value),
-          fmt::format("{} at most", limit->burst_units.value));
+  for (const Limit* named : by_unit[static_cast<size_t>(Unit::requests)])
+    for (const Limit* limit : with_missing(checked, *named))
+      if (limit->burst_units.value > 0 && route.cost.value > limit->burst_units.value)
+        checked.report.fault(
+            route.cost.place,
+            fmt::format("a request that costs {} never fits limit {}: its burst is {}",
+                        route.cost.value, quote(limit->name.value), limit->burst_units.value),
+            fmt::format("{} at most", limit->burst_units.value));
 }
 
 bool matches_all(const Route& route) {

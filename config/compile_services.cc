@@ -106,7 +106,7 @@ void add_route(Draft& draft, const policy::Route& route, const Inherited& inheri
   add_sets(draft, sets, route.signatures);
   record.user_agent_database = user_agent_database(draft, sets);
   record.path_match = static_cast<__u8>(route.path_match);
-  record.klass = static_cast<__u8>(route.klass);
+  record.klass = static_cast<__u8>(route.klass ? route.klass->value : policy::Class::normal);
   record.upgrade_tunnel = route.upgrade_tunnel.has_value();
   draft.sections.routes.push_back(record);
 }

@@ -20,6 +20,7 @@ namespace surgegate::policy {
   X(signature_fields, false, "only `field: user-agent` is looked at")                         \
   X(capacity, false, "the service has no limit of its own")                                   \
   X(shed, false, "nobody is shed")                                                            \
+  X(route_class, false, "requests of all classes are treated alike")                          \
   X(upgrade, false, "what follows an upgrade is read as requests")                            \
   X(protocol_tls, false, "connections are forwarded and limited, their hellos not looked at") \
   X(over_cookie, false, "SYNs over the limit are dropped")                                    \

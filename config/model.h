@@ -191,9 +191,9 @@ struct Route {
   std::string method;                                        // empty: any
   std::string host;                                          // lower case, empty: any
   std::vector<std::pair<std::string, std::string>> headers;  // name lower case; value exact
-  Class klass = Class::normal;
-  std::vector<Name> limits;      // on top of the service's
-  std::vector<Name> signatures;  // likewise
+  std::optional<Placed<Class>> klass;                        // normal
+  std::vector<Name> limits;                                  // on top of the service's
+  std::vector<Name> signatures;                              // likewise
   Placed<uint32_t> cost{1, {}};
   std::optional<Place> upgrade_tunnel;
 };

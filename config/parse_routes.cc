@@ -124,7 +124,9 @@ constexpr Key<Route> route_keys[] = {
     {"match", true,
      [](Reader& r, const Node& node, Route& out) { r.map(node, match_grammar, out); }},
     {"class", false,
-     [](Reader& r, const Node& node, Route& out) { r.read(node, class_words, out.klass); }},
+     [](Reader& r, const Node& node, Route& out) {
+       r.read(node, class_words, out.klass.emplace());
+     }},
     {"limits", false,
      [](Reader& r, const Node& node, Route& out) {
        out.limits = r.names(node, "a list of names of limits");

@@ -247,6 +247,16 @@ struct sg_list {
   __u32 reserved;
 };
 
+// What denies with a response drops as well: nothing is answered before a request is read.
+SG_INLINE int sg_list_denies(const struct sg_list* list) {
+  return list->deny || list->deny_response != SG_NONE16;
+}
+
+// Whether it matters to a packet that its source is in the list.
+SG_INLINE int sg_list_acts(const struct sg_list* list) {
+  return sg_list_denies(list) || list->exempt_limits || list->exempt_signatures;
+}
+
 // SHA-256 of a key: the policy need not hold the keys themselves.
 struct sg_key_digest {
   __u8 sha256[32];

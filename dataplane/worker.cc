@@ -41,7 +41,7 @@ uint32_t Worker::poll(Instant now) {
 // the one before it did to their flow, so that the burst is judged part by part.
 void Worker::journey() {
   if (burst_->count == 0) return;
-  classify(burst_->all(), *policy_);
+  classify(burst_->all(), *policy_, counters_.lists);
   judge();
   Balancer(*policy_, tables_.next_hops, tables_.tunnel_source, counters_.balance)
       .balance(burst_->all());

@@ -20,13 +20,16 @@ PolicyInForce::~PolicyInForce() {
   for (hs_database_t* database : databases_) hs_free_database(database);
 }
 
-// A list in mode `count` neither denies nor exempts: it is only counted.
+// A list in mode `count` neither denies nor exempts: it is only counted. Those that a source can be
+// in come first.
 void PolicyInForce::read_lists() {
   uint64_t bit = 1;
   for (const sg_list& list : image_.lists()) {
-    if (list.mode == SG_ENFORCE && !list.is_key_list) {
-      // What denies with a response drops: nothing is answered before a request is read.
-      if (list.deny || list.deny_response != SG_NONE16) deny_mask_ |= bit;
+    if (list.is_key_list) break;
+    if (sg_list_acts(&list)) counted_mask_ |= bit;
+    if (list.mode == SG_ENFORCE) {
+      enforced_mask_ |= bit;
+      if (sg_list_denies(&list)) deny_mask_ |= bit;
       if (list.exempt_limits) exempt_limits_mask_ |= bit;
       if (list.exempt_signatures) exempt_signatures_mask_ |= bit;
     }

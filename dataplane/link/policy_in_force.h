@@ -27,7 +27,10 @@ class PolicyInForce {
   const ImageView& image() const { return image_; }
   const HeaderNames& header_names() const { return header_names_; }
 
-  // Lists (bits of a source's mask) by what they do.
+  // Lists (bits of a source's mask) by what they do. Those of counted_mask deny or exempt, or would
+  // if they were not in mode `count`; those of enforced_mask do.
+  uint64_t counted_mask() const { return counted_mask_; }
+  uint64_t enforced_mask() const { return enforced_mask_; }
   uint64_t deny_mask() const { return deny_mask_; }
   uint64_t exempt_limits_mask() const { return exempt_limits_mask_; }
   uint64_t exempt_signatures_mask() const { return exempt_signatures_mask_; }
@@ -50,6 +53,8 @@ class PolicyInForce {
   ImageBytes bytes_;
   ImageView image_;
   HeaderNames header_names_;
+  uint64_t counted_mask_ = 0;
+  uint64_t enforced_mask_ = 0;
   uint64_t deny_mask_ = 0;
   uint64_t exempt_limits_mask_ = 0;
   uint64_t exempt_signatures_mask_ = 0;

@@ -44,14 +44,24 @@ void find_service(Lane& lane, const ImageView& image) {
     lane.found |= SG_FOUND(not_vip);  // a protocol that no service speaks
 }
 
+// Few sources are in any list that denies or exempts: the loop is over the bits that are set.
+void count_lists(uint64_t lists, const PolicyInForce& policy, std::span<ListCounts> counts) {
+  for (uint64_t left = lists & policy.counted_mask(); left != 0; left &= left - 1) {
+    auto bit = static_cast<size_t>(__builtin_ctzll(left));
+    bool in_force = (policy.enforced_mask() >> bit & 1) != 0;
+    (in_force ? counts[bit].packets : counts[bit].would_packets)++;
+  }
+}
+
 }  // namespace
 
-void classify(std::span<Lane> lanes, const PolicyInForce& policy) {
+void classify(std::span<Lane> lanes, const PolicyInForce& policy, std::span<ListCounts> counts) {
   const ImageView& image = policy.image();
   for (Lane& lane : lanes) find_service(lane, image);
   find_lists(lanes, image);
   for (Lane& lane : lanes) {
     if (lane.service == nullptr) continue;
+    count_lists(lane.lists, policy, counts);
     if (lane.lists & policy.deny_mask()) lane.found |= SG_FOUND(denied);
     lane.exempt_limits = (lane.lists & policy.exempt_limits_mask()) != 0;
     lane.exempt_signatures = (lane.lists & policy.exempt_signatures_mask()) != 0;

@@ -4,10 +4,11 @@
 #pragma once
 
 #include "dataplane/burst.h"
+#include "dataplane/counters.h"
 #include "dataplane/link/policy_in_force.h"
 
 namespace surgegate {
 
-void classify(std::span<Lane> lanes, const PolicyInForce& policy);
+void classify(std::span<Lane> lanes, const PolicyInForce& policy, std::span<ListCounts> counts);
 
 }  // namespace surgegate

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "dataplane/nic/rss.h"
 #include "dataplane/replay/report.h"
 #include "dataplane/replay/verdict_log.h"
+#include "dataplane/table/scrubber.h"
 
 namespace surgegate {
 namespace {
@@ -77,7 +79,8 @@ class Stage {
       : pool_(std::move(pool)),
         rings_(workers, ring_frames),
         arena_(std::move(arena)),
-        tables_(arena_, next_hops_, replay_tunnel_source) {
+        tables_(arena_, next_hops_, replay_tunnel_source),
+        scrubber_(BucketTable(tables_.buckets), arena_.header()) {
     invent_neighbours(policy.image(), next_hops_);
     deal_shards(arena_, workers);
     for (uint32_t i = 0; i < workers; i++) {
@@ -112,6 +115,16 @@ class Stage {
     return workers_[arrival]->owner_of(frame);
   }
 
+  // What the supervisor of a live gate does all the time: no cell may grow so old that it looks
+  // like the future. A capture may pause for days; after one that lasts as long as any bucket takes
+  // to fill, all of them are full.
+  void age_buckets(uint64_t paused_ns, uint64_t now_ns) {
+    if (paused_ns >= SG_BUCKET_HORIZON_NS_MAX)
+      std::fill(tables_.buckets.begin(), tables_.buckets.end(), sg_bucket_set{});
+    if (now_ns - arena_.header().scrub_started_ns >= SG_SCRUB_PERIOD_NS)
+      scrubber_.step(now_ns, std::numeric_limits<uint32_t>::max());
+  }
+
   void push(uint32_t arrival, const Frame& frame) { ports_[arrival]->push(frame); }
   void run(uint32_t arrival, uint32_t owner, Instant now) {
     workers_[arrival]->poll(now);
@@ -131,6 +144,7 @@ class Stage {
   NextHops next_hops_;
   Arena arena_;
   Tables tables_;
+  Scrubber scrubber_;
   std::vector<std::unique_ptr<ReplayPort>> ports_;
   std::vector<std::unique_ptr<Worker>> workers_;
 };
@@ -182,6 +196,7 @@ class Replay {
     bool same_run =
         count_ < SG_BURST_PACKETS_MAX && tick == now_ns_ && arrival == arrival_ && owner == owner_;
     if (!same_run) flush();
+    if (tick != now_ns_) stage_.age_buckets(tick - now_ns_, tick);
     now_ns_ = tick;
     arrival_ = arrival;
     owner_ = owner;

@@ -19,13 +19,12 @@ struct TopSource {
   SourceTally tally;
 };
 
-// By requests refused, then by requests admitted, then by packets: those whom the limits met first.
-std::vector<TopSource> top_of(const Tally& tally) {
+// The sources with the largest `count` of requests (those with none are left out), then packets.
+std::vector<TopSource> top_by(uint64_t SourceTally::*count, const Tally& tally) {
   std::vector<TopSource> all;
-  for (const auto& [ip, source] : tally.sources) all.push_back({address_name(ip.data()), source});
-  auto rank = [](const TopSource& s) {
-    return std::tuple(s.tally.requests_refused, s.tally.requests_admitted, s.tally.packets);
-  };
+  for (const auto& [ip, source] : tally.sources)
+    if (source.*count > 0) all.push_back({address_name(ip.data()), source});
+  auto rank = [&](const TopSource& s) { return std::tuple(s.tally.*count, s.tally.packets); };
   std::sort(all.begin(), all.end(), [&](const TopSource& a, const TopSource& b) {
     return rank(a) != rank(b) ? rank(a) > rank(b) : a.address < b.address;
   });
@@ -33,16 +32,27 @@ std::vector<TopSource> top_of(const Tally& tally) {
   return all;
 }
 
+// The lists that do something to a packet of theirs, by their bit in a source's mask.
+std::vector<size_t> acting_lists(const ImageView& image) {
+  std::vector<size_t> bits;
+  for (size_t i = 0; i < image.lists().size() && !image.lists()[i].is_key_list; i++)
+    if (sg_list_acts(&image.lists()[i])) bits.push_back(i);
+  return bits;
+}
+
 struct Sums {
   std::vector<LimitCounts> limits;
   std::vector<SignatureCounts> signatures;
-  uint64_t frames_out = 0, resets_out = 0, crossed = 0, set_full = 0, flow_set_full = 0;
+  std::vector<ListCounts> lists;  // by bit of a source's mask
+  std::array<uint64_t, exhaustion_counters.size()> exhausted{};
+  uint64_t frames_out = 0, resets_out = 0, crossed = 0;
 };
 
 Sums sum(const ReportInput& input) {
   Sums sums;
   sums.limits.resize(input.image.limits().size());
   sums.signatures.resize(input.image.signatures().size());
+  sums.lists.resize(SG_LISTS_MAX);
   for (const Counters* counters : input.counters) {
     for (size_t i = 0; i < sums.limits.size(); i++) {
       sums.limits[i].admitted_units += counters->limits[i].admitted_units;
@@ -53,10 +63,15 @@ Sums sum(const ReportInput& input) {
       sums.signatures[i].matched += counters->signatures[i].matched;
       sums.signatures[i].would_match += counters->signatures[i].would_match;
     }
+    for (size_t i = 0; i < sums.lists.size(); i++) {
+      sums.lists[i].packets += counters->lists[i].packets;
+      sums.lists[i].would_packets += counters->lists[i].would_packets;
+    }
     sums.frames_out += counters->frames_out;
     sums.resets_out += counters->resets_out;
     sums.crossed += counters->packets_crossed;
-    sums.flow_set_full += counters->track.flow_set_full;
+    for (size_t i = 0; i < sums.exhausted.size(); i++)
+      sums.exhausted[i] += exhaustion_counters[i].read(*counters);
   }
   return sums;
 }
@@ -69,8 +84,14 @@ class Text {
     totals();
     reasons();
     limits();
+    lists();
     backends();
-    sources();
+    sources("refused", &SourceTally::requests_refused);
+    sources("admitted", &SourceTally::requests_admitted);
+    if (in_.tally.other_sources.packets > 0)
+      line("  {} packets came from sources beyond the first {}, which are not told apart",
+           in_.tally.other_sources.packets, replay_sources_max);
+    exhaustion();
     conservation();
     return out_;
   }
@@ -144,6 +165,15 @@ class Text {
            sums_.signatures[i].matched, sums_.signatures[i].would_match);
   }
 
+  void lists() {
+    if (acting_lists(in_.image).empty()) return;
+    heading("Lists");
+    line("  {:<28} {:>10} {:>14}", "", "packets", "would match");
+    for (size_t i : acting_lists(in_.image))
+      line("  {:<28} {:>10} {:>14}", in_.image.text(in_.image.lists()[i].name),
+           sums_.lists[i].packets, sums_.lists[i].would_packets);
+  }
+
   void backends() {
     if (in_.tally.backends.empty()) return;
     heading("Backends");
@@ -153,12 +183,21 @@ class Text {
            backend.connections, backend.requests);
   }
 
-  void sources() {
-    heading(fmt::format("Top sources (of {})", in_.tally.sources.size()));
+  void sources(std::string_view what, uint64_t SourceTally::*count) {
+    heading(fmt::format("Top sources by requests {} (of {})", what, in_.tally.sources.size()));
     line("  {:<40} {:>9} {:>9} {:>9}", "", "packets", "admitted", "refused");
-    for (const TopSource& top : top_of(in_.tally))
+    for (const TopSource& top : top_by(count, in_.tally))
       line("  {:<40} {:>9} {:>9} {:>9}", top.address, top.tally.packets,
            top.tally.requests_admitted, top.tally.requests_refused);
+  }
+
+  void exhaustion() {
+    if (std::all_of(sums_.exhausted.begin(), sums_.exhausted.end(), [](auto n) { return n == 0; }))
+      return;
+    heading("What ran out, or was done otherwise (docs/architecture.md)");
+    for (size_t i = 0; i < sums_.exhausted.size(); i++)
+      if (sums_.exhausted[i] > 0)
+        line("  {:<28} {:>10}", exhaustion_counters[i].name, sums_.exhausted[i]);
   }
 
   void conservation() {
@@ -182,6 +221,16 @@ class Text {
   Sums sums_;
   std::string out_;
 };
+
+nlohmann::ordered_json sources_json(const std::vector<TopSource>& sources) {
+  auto out = nlohmann::ordered_json::array();
+  for (const TopSource& top : sources)
+    out.push_back({{"address", top.address},
+                   {"packets", top.tally.packets},
+                   {"admitted", top.tally.requests_admitted},
+                   {"refused", top.tally.requests_refused}});
+  return out;
+}
 
 }  // namespace
 
@@ -223,18 +272,23 @@ std::string report_json(const ReportInput& input) {
     out["signatures"].push_back({{"signature", image.text(image.signatures()[i].name)},
                                  {"matched", sums.signatures[i].matched},
                                  {"would_match", sums.signatures[i].would_match}});
+  out["lists"] = ordered_json::array();
+  for (size_t i : acting_lists(image))
+    out["lists"].push_back({{"list", image.text(image.lists()[i].name)},
+                            {"packets", sums.lists[i].packets},
+                            {"would_match", sums.lists[i].would_packets}});
   out["backends"] = ordered_json::array();
   for (const auto& [slot, backend] : tally.backends)
     out["backends"].push_back({{"backend", backend_name(image, slot)},
                                {"packets", backend.packets},
                                {"connections", backend.connections},
                                {"requests", backend.requests}});
-  out["sources"] = {{"count", tally.sources.size()}, {"top", ordered_json::array()}};
-  for (const TopSource& top : top_of(tally))
-    out["sources"]["top"].push_back({{"address", top.address},
-                                     {"packets", top.tally.packets},
-                                     {"admitted", top.tally.requests_admitted},
-                                     {"refused", top.tally.requests_refused}});
+  out["sources"] = {{"count", tally.sources.size()},
+                    {"packets_of_others", tally.other_sources.packets},
+                    {"top_refused", sources_json(top_by(&SourceTally::requests_refused, tally))},
+                    {"top_admitted", sources_json(top_by(&SourceTally::requests_admitted, tally))}};
+  for (size_t i = 0; i < sums.exhausted.size(); i++)
+    out["exhaustion"][std::string(exhaustion_counters[i].name)] = sums.exhausted[i];
   out["packets_out"] = sums.frames_out;
   out["resets_out"] = sums.resets_out;
   out["packets_crossed"] = sums.crossed;

@@ -43,7 +43,7 @@ class Steps {
     for (Lane& lane : burst_->all()) lane.found = 0;
   }
   void parse() { surgegate::parse(burst_->all(), world_.secret()); }
-  void classify() { surgegate::classify(burst_->all(), world_.policy()); }
+  void classify() { surgegate::classify(burst_->all(), world_.policy(), counters_.lists); }
   void track() {
     Tracker tracker(tracking_, world_.policy(), world_.still(), counters_.track);
     for (std::span<Lane> left = burst_->all(); !left.empty();)

@@ -16,7 +16,7 @@ from fractions import Fraction
 sys.dont_write_bytecode = True
 import wire  # noqa: E402
 import witness  # noqa: E402
-from gate import CAPTURES, MIXED, POLICY, TIGHT_POLICY, in_parallel, replay  # noqa: E402
+from gate import CAPTURES, MIXED, POLICY, TIGHT_POLICY, in_parallel, replay, scratch  # noqa: E402
 from shop import BOTS, HTTP_PORT, LIMITS, VIPS  # noqa: E402
 
 NS_PER_S = 10**9
@@ -24,6 +24,7 @@ TICK_NS = 50_000  # replay's clock moves in these steps
 TO_SHOP = "tcp.dstport==%d && (ip.dst==%s || ipv6.dst==%s)" % (HTTP_PORT, *VIPS)
 SEEN = ("frame.number", "ip.src", "ipv6.src", "tcp.stream", "tcp.len", "tcp.flags.reset", "http.request.method",
         "http.user_agent", "http.transfer_encoding", "tcp.analysis.retransmission", "tcp.segments")
+CURL = CAPTURES[0].parent / "curl-v4.pcap"
 IMPATIENT = "192.0.2.11"
 CASES = [(capture, policy) for policy in (POLICY, TIGHT_POLICY) for capture in CAPTURES]
 
@@ -136,6 +137,26 @@ class LimitsTest(unittest.TestCase):
                                              f"{capture.name}, {policy.name}: {source} from {start} to {end}")
                         windows += 1
         self.assertGreater(windows, 10_000)
+
+    def test_a_bucket_is_neither_forgotten_nor_owed_for_ever_while_a_capture_pauses(self):
+        """48 bits of nanoseconds come round after 78 hours: what was spent before must not look like a debt then."""
+        for pause_hours, due in ((10, "limit_requests"), (25, "request"), (80, "request"), (1000, "request")):
+            capture, policy = scratch() / f"pause-{pause_hours}.pcap", scratch() / "one-a-day.yaml"
+            policy.write_text(POLICY.read_text().replace("rate: 20/s, burst: 40", "rate: 1/d, burst: 1"))
+            self.assertIn("1/d", policy.read_text())
+            frames = self.first_request()
+            again = [(frame.time_ns + pause_hours * 3600 * NS_PER_S, frame.data) for frame in frames]
+            wire.write_pcap(capture, [(frame.time_ns, frame.data) for frame in frames] + again)
+            reasons = [line["reason"] for line in replay(capture, policy).lines]
+            self.assertEqual((reasons[len(frames) - 1], reasons[-1]), ("request", due), pause_hours)
+
+    def first_request(self):
+        """The frames of one connection up to its first request."""
+        source, rows = next(iter(plain_sources(CURL).items()))
+        number = next(int(row["frame.number"][0]) for row in rows if row["http.request.method"])
+        frames = wire.read_capture(CURL)[:number]
+        return [frame for frame in frames if frame.packet and frame.packet.is_tcp
+                and frame.packet.flow == frames[-1].packet.flow]
 
     def requests_let_through(self, out):
         """{source: times of its requests that left for a backend}, as tshark reads them; resent ones once."""

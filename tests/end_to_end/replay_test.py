@@ -152,7 +152,9 @@ class ReplayTest(unittest.TestCase):
             self.assertIn(" ".join(str(row[k]) for k in ("service", "verdict", "reason", "step", "packets")), table)
         for row in report["backends"]:
             self.assertIn(" ".join(str(row[k]) for k in ("backend", "packets", "connections", "requests")), table)
-        for row in report["sources"]["top"]:
+        for row in report["lists"]:
+            self.assertIn(" ".join(str(row[k]) for k in ("list", "packets", "would_match")), table)
+        for row in report["sources"]["top_refused"] + report["sources"]["top_admitted"]:
             self.assertIn(" ".join(str(row[k]) for k in ("address", "packets", "admitted", "refused")), table)
         self.assertTrue(any(line.startswith("holds") for line in table), done.stdout)
         self.assertEqual(out.read_bytes(), replay(MIXED).out.read_bytes())

@@ -205,6 +205,33 @@ TEST(Check, WantsOverridesOfWhatIsThereOnce) {
       "8:4: limit `a` of service `shop` is overridden twice; expected one override\n");
 }
 
+TEST(Check, WantsOverridesUnderWhichEveryRouteCanBePaidFor) {
+  const auto faults = [](const std::string& burst) {
+    return faults_of(
+        Sections{.services = "{shop: {vips: ['192.0.2.1:80'], protocol: http, pool: web,"
+                             " routes: [{match: {path: /x}, limits: [a], cost: 5}]}}",
+                 .limits = "{a: {key: ['header:x'], rate: 9/s, burst: 9, missing: b},"
+                           " b: {key: [client], rate: 9/s, burst: 9}}",
+                 .more = "overrides:\n - {limit: shop/b, rate: 1/s, until: 2026-11-29T23:59:00Z" +
+                         burst + "}\n"});
+  };
+  EXPECT_EQ(faults(""), "");
+  EXPECT_EQ(faults(", burst: 5"), "");
+  EXPECT_EQ(faults(", burst: 4"),
+            "6:4: a burst of 4 refuses every request of the route in line 1, which costs 5; "
+            "expected 5 or more\n");
+}
+
+TEST(Check, WantsBurstsThatARouteCanPayAlsoWhereAHeaderIsMissing) {
+  EXPECT_EQ(
+      faults_of(Sections{.services = "{shop: {vips: ['192.0.2.1:80'], protocol: http, pool: web,"
+                                     " routes: [{match: {path: /x}, limits: [a], cost: 5}]}}",
+                         .limits = "{a: {key: ['header:x'], rate: 9/s, burst: 9, missing: b},"
+                                   " b: {key: [client], rate: 9/s, burst: 4}}"}),
+      "1:118: a request that costs 5 never fits limit `b`: its burst is 4; expected 4 at "
+      "most\n");
+}
+
 // --- services ------------------------------------------------------------------------------------
 
 TEST(Check, HoldsLimitsToWhatAProtocolShows) {
@@ -271,7 +298,7 @@ TEST(Check, WarnsOfRoutesThatNothingComesTo) {
             "{s: {vips: ['192.0.2.1:80'], pool: web, protocol: http, limits: [a],\nroutes: [" +
             routes + "]}}"});
   };
-  EXPECT_EQ(warnings("{match: {path: /x}}, {match: {}, class: background}"), "");
+  EXPECT_EQ(warnings("{match: {path: /x}}, {match: {}, cost: 1}"), "");
   EXPECT_EQ(warnings("{match: {}}, {match: {path: /x}}, {match: {path: /y}}"),
             "2:23: no request comes as far as this route: the one at line 2 matches all\n");
   EXPECT_EQ(warnings("{match: {path: x}}, {match: {path: /y}}"), "") << "the first has a fault";
@@ -442,6 +469,10 @@ TEST(Check, TellsWhatIsNotEnforcedYetByLine) {
        {.services = "{s: {vips: ['192.0.2.1:80'], protocol: tls, pool: web}}", .limits = "{}"},
        "1:50",
        "protocol: tls"},
+      {Feature::route_class,
+       {.services = "{shop: {" + shop + ", routes: [{match: {path: /}, class: critical}]}}"},
+       "1:118",
+       "class"},
       {Feature::over_cookie,
        {.limits = "{a: {key: [source], unit: connections, rate: 1/s, burst: 1, over: cookie}}"},
        "2:75",

@@ -92,7 +92,7 @@ services:
   ASSERT_EQ(shop.routes.size(), 5u);
   EXPECT_EQ(shop.routes[0].path_match, PathMatch::prefix);
   EXPECT_EQ(shop.routes[0].path, "/checkout/");
-  EXPECT_EQ(shop.routes[0].klass, Class::critical);
+  EXPECT_EQ(shop.routes[0].klass->value, Class::critical);
   EXPECT_EQ(shop.routes[1].path_match, PathMatch::exact);
   EXPECT_EQ(shop.routes[1].method, "POST");
   EXPECT_EQ(shop.routes[1].cost.value, 3u);

@@ -164,7 +164,7 @@ inline policy::Policy full() {
   policy::Route checkout;
   checkout.path_match = policy::PathMatch::prefix;
   checkout.path = "/checkout/";
-  checkout.klass = policy::Class::critical;
+  checkout.klass = {policy::Class::critical, {}};
   policy::Route sign_in;
   sign_in.path_match = policy::PathMatch::exact;
   sign_in.path = "/login";

@@ -47,11 +47,12 @@ class Classify : public ::testing::Test {
       lanes[i].frame.length = static_cast<uint16_t>(frames_.back().size());
     }
     parse(lanes, {1, 2});
-    classify(lanes, *policy_);
+    classify(lanes, *policy_, counters_.lists);
     return lanes;
   }
 
   std::vector<Bytes> frames_;
+  Counters counters_;
   std::unique_ptr<PolicyInForce> policy_ = testing::policy_in_force(policy_text);
 };
 
@@ -82,6 +83,18 @@ TEST_F(Classify, AListThatOnlyCountsNeitherDeniesNorExempts) {
     EXPECT_FALSE(lane.exempt_limits);
     EXPECT_FALSE(lane.exempt_signatures);
   }
+  for (size_t list : {3u, 4u}) {
+    EXPECT_EQ(counters_.lists[list].packets, 0u);
+    EXPECT_EQ(counters_.lists[list].would_packets, 2u);
+  }
+}
+
+TEST_F(Classify, AListThatDeniesOrExemptsIsCounted) {
+  classified({"10.2.3.4", "10.9.1.1", "2001:db8:1::5", "192.0.2.1"});
+  EXPECT_EQ(counters_.lists[0].packets, 2u) << "10.0.0.0/8";
+  EXPECT_EQ(counters_.lists[1].packets, 1u) << "2001:db8:1::/48";
+  EXPECT_EQ(counters_.lists[2].packets, 1u) << "10.9.0.0/16";
+  EXPECT_EQ(counters_.lists[0].would_packets, 0u);
 }
 
 TEST_F(Classify, AFullBurstIsClassified) {
@@ -102,7 +115,7 @@ TEST_F(Classify, AServiceIsAddressPortAndProtocol) {
     lane.frame.bytes = frame.data();
     lane.frame.length = static_cast<uint16_t>(frame.size());
     parse({&lane, 1}, {1, 2});
-    classify({&lane, 1}, *policy_);
+    classify({&lane, 1}, *policy_, counters_.lists);
     EXPECT_EQ(lane.service, nullptr);
     EXPECT_EQ(lane.found, SG_FOUND(not_vip));
   }
