@@ -91,11 +91,8 @@ void tell_services(Checked& checked) {
     if (service.protocol.value == Protocol::tls)
       tell(checked, Feature::protocol_tls, service.protocol.place, "protocol: tls");
     if (service.capacity) tell_capacity(checked, *service.capacity);
-    for (const Route& route : service.routes) {
+    for (const Route& route : service.routes)
       if (route.klass) tell(checked, Feature::route_class, route.klass->place, "class");
-      if (route.upgrade_tunnel)
-        tell(checked, Feature::upgrade, *route.upgrade_tunnel, "upgrade: tunnel");
-    }
   }
 }
 

@@ -21,7 +21,6 @@ namespace surgegate::policy {
   X(capacity, false, "the service has no limit of its own")                                   \
   X(shed, false, "nobody is shed")                                                            \
   X(route_class, false, "requests of all classes are treated alike")                          \
-  X(upgrade, false, "what follows an upgrade is read as requests")                            \
   X(protocol_tls, false, "connections are forwarded and limited, their hellos not looked at") \
   X(over_cookie, false, "SYNs over the limit are dropped")                                    \
   X(identity_chain, false, "only a header with a single address names the client")            \

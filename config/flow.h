@@ -28,15 +28,18 @@ enum sg_reader {
   SG_READER_TRAILER_LINE,  // in a trailer line
   SG_READER_TRAILER_LF,
   SG_READER_LAST_LF,  // the LF of the empty line that ends the message
-  SG_READER_LOST,     // not known: any segment may begin with a head
+  SG_READER_LOST,     // what came is no chunked body
   SG_READER_NONE      // nothing to read: not an HTTP service
 };
 
 enum sg_flow_flag {
   SG_FLOW_PIPELINED = 1,    // a request began before the one before it was answered
   SG_FLOW_HAS_REQUEST = 2,  // request_ack is meaningful
-  SG_FLOW_TIMESTAMPS = 4,   // newest_ts is meaningful
-  SG_FLOW_ANSWER_HEAD = 8   // tombstone: the refused request was a HEAD: no body
+  SG_FLOW_IN_HEAD = 4,      // a head has come in part; its bytes are kept
+  SG_FLOW_ANSWER_HEAD = 8,  // tombstone: the refused request was a HEAD: no body
+  SG_FLOW_UPGRADE = 16,     // an upgrade was asked for: what the backend says now need not be HTTP
+  SG_FLOW_TUNNEL = 32,      // where a route allows that: what cannot be a request opens a tunnel
+  SG_FLOW_PENDING = 64      // pending_seq is meaningful
 };
 
 // A range of the stream that was judged and forwarded: what a resend is compared with.
@@ -53,19 +56,21 @@ struct sg_flow {
   __u32 seen_ticks;  // SG_FLOW_TICK_NS since boot, modulo 2^32 (52 days)
   union {
     struct {
-      __u32 next_seq;     // the first byte not judged yet
-      __u32 highest_ack;  // the client has read the backend's bytes up to here
-      __u32 request_ack;  // highest_ack when the last request was judged
-      __u32 newest_ts;
+      __u32 next_seq;  // the first byte not judged yet
+      __u32
+          pending_seq;  // first byte of a connection that a SYN wants to open in place of this one
+      __u32 request_ack;  // what the client had acknowledged when the last request was judged
+      __u32 reserved;
       __u64 body_left_bytes;  // bytes from next_seq on that pass unread (http_chunks.h: or a size)
     };
     struct {
-      __u32 answer_seq;    // tombstone: where our answer starts,
-      __u32 receive_next;  // and what we have of the client's stream
-      __u32 response_id;   // low half of sg_response.id
+      __u32 answer_seq;             // tombstone: where our answer starts,
+      __u32 tombstone_pending_seq;  // (pending_seq)
+      __u32 receive_next;           // what we have of the client's stream
+      __u32 response_id;            // low half of sg_response.id
       __u32 retry_after_s;
-      __u16 answer_bytes;  // of its content; 0: there was no room for any, and FIN was all
-      __u16 tombstone_reserved[3];
+      __u16 answer_bytes;   // of its content; 0: there was no room for any, and FIN was all
+      __u16 answers_again;  // how often it was given again
     };
   };
   __u16 backend_slot;  // SG_NONE16: none
@@ -74,29 +79,16 @@ struct sg_flow {
   __u8 reader;       // sg_reader
   __u8 flags;        // sg_flow_flag
   __u8 mss_64;       // the client's MSS in units of 64 bytes; 0: not known
-  __u16 cold_index;  // SG_NONE16: none
-  __u16 cold_generation;
+  __u16 kept_index;  // SG_NONE16: none; the record of the owner's kept bytes
+  __u16 reserved16;
+  // What was judged last. Nothing from before start_seq is taken any more; the range itself is
+  // compared when it is sent again (its hash; not where length_bytes is 0); behind it is body.
   struct sg_judged judged;
 };
 
-// What a flow needs only when something is unusual: pooled, found by cold_index, checked by
-// generation and back index, so that a stale reference is recognised.
-struct sg_flow_cold {
-  __u8 src_ip[16];
-  __u8 dst_ip[16];
-  __u16 src_port_be;
-  __u16 dst_port_be;
-  __u32 flow_index;  // back to the entry that holds it
-  struct sg_judged ranges[4];
-  __u64 deadline_ns;  // of a head in pieces
-  __u32 kept_first;   // first kept piece, in the pool of pieces
-  __u16 kept_count;
-  __u16 generation;
-  __u8 protocol;
-  __u8 reserved[23];
-};
-
 #ifdef __cplusplus
+#include <cstddef>
 static_assert(sizeof(sg_flow) == 64, "a flow is one cache line");
-static_assert(sizeof(sg_flow_cold) == 128, "a cold record is two");
+static_assert(offsetof(sg_flow, pending_seq) == offsetof(sg_flow, tombstone_pending_seq),
+              "a SYN waits in a tombstone where it waits in a live entry");
 #endif

@@ -17,13 +17,24 @@
 
 #define SG_FLOW_TICK_NS (1u << 20)  // 1.05 ms: a flow's age in 32 bits, for 52 days
 #define SG_FLOW_SET_ENTRIES 4
-#define SG_FLOW_OPENING_NS_MAX (10ull * 1000000000)  // a SYN that nothing followed
+// A SYN that nothing followed: after 10 s its entry may be given to another flow, until 75 s it is
+// still known while nobody took it (Linux sends its SYN-ACK again for 63 s).
+#define SG_FLOW_OPENING_NS_MAX (10ull * 1000000000)
+#define SG_FLOW_OPENING_KNOWN_NS_MAX (75ull * 1000000000)
 #define SG_FLOW_IDLE_NS_MAX (900ull * 1000000000)    // an established connection without a packet
 #define SG_FLOW_CLOSING_NS_MAX (30ull * 1000000000)  // after FIN or RST: resends and the other FIN
 #define SG_FLOW_REFUSED_NS_MAX (60ull * 1000000000)  // a tombstone: the client's own give-up time
 
 // --- HTTP --------------------------------------------------------------------------------------
 #define SG_HTTP_FIELDS_MAX 100
+// A record for kept bytes is 16 KiB with its header: twice what nginx takes for one line, and all
+// of what most servers take for a head.
+#define SG_HEAD_BYTES_MAX 16360
+#define SG_KEPT_HEADS_MAX 32768  // of one worker: 512 MiB
+// A tombstone gives its answer again at most so often, each time after twice the pause: a resend
+// comes after 200 ms, 400 ms .. (RFC 6298), what comes faster only gets an acknowledgement.
+#define SG_ANSWERS_AGAIN_MAX 8
+#define SG_ANSWER_AGAIN_NS (100ull * 1000000)
 #define SG_HTTP_METHOD_BYTES_MAX 32  // IANA's longest is UPDATEREDIRECTREF, of 17
 
 // --- Buckets -----------------------------------------------------------------------------------

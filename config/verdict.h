@@ -28,58 +28,69 @@
   X(tx)
 
 // X(name, verdict, step that finds it, what it means)
-#define SG_REASONS(X)                                                                           \
-  X(ring_full, dropped, rx, "owned by another worker whose ring has no room")                   \
-  X(tx_full, dropped, tx, "the port's transmit queue had no room")                              \
-  X(frame_cut, dropped, parse, "the frame ends inside its Ethernet or VLAN header")             \
-  X(not_ip, to_kernel, parse, "neither IPv4 nor IPv6 (ARP, LLDP, more than two VLAN tags ...)") \
-  X(ip_header_cut, dropped, parse, "the frame ends inside its IP header")                       \
-  X(not_vip, to_kernel, classify, "no service has this address, port and protocol")             \
-  X(icmp, to_kernel, classify, "ICMP to a VIP's address: the kernel answers echo")              \
-  X(ip_header_invalid, dropped, parse, "IP version or header length contradicts itself")        \
-  X(ip_length_lies, dropped, parse,                                                             \
-    "the IP length is shorter than its headers or longer than the frame")                       \
-  X(ip_checksum, dropped, parse, "bad IPv4 header checksum")                                    \
-  X(martian_source, dropped, parse, "a source address that cannot have sent this")              \
-  X(ip6_extensions, dropped, parse,                                                             \
-    "IPv6 extension headers cut short, too many, or not to be forwarded")                       \
-  X(denied, dropped, classify, "the source is in a list with `deny`")                           \
-  X(fragment, dropped, parse, "an IP fragment to a service")                                    \
-  X(l4_cut, dropped, parse, "the packet ends inside its TCP, UDP or ICMP header")               \
-  X(tcp_header_invalid, dropped, parse, "TCP data offset or options contradict the length")     \
-  X(l4_length_lies, dropped, parse, "the UDP length contradicts the IP length")                 \
-  X(l4_checksum, dropped, parse, "bad TCP or UDP checksum")                                     \
-  X(tcp_flags, dropped, parse, "a combination of TCP flags that no stack sends")                \
-  X(limit_packets, dropped, police, "over a limit counted in packets")                          \
-  X(refused_resend, answered, track, "of a refused request, sent again: answered again")        \
-  X(refused_fin, answered, track, "the client closes a refused connection: acknowledged")       \
-  X(refused_ack, dropped, track, "the client acknowledges the answer: nothing left to do")      \
-  X(refused_rst, forwarded, track, "the client resets a refused connection: passed on")         \
-  X(limit_connections, dropped, police, "over a limit counted in connections")                  \
-  X(limit_requests, answered, police, "over a limit counted in requests")                       \
-  X(limit_requests_drop, dropped, police, "over a limit counted in requests with `over: drop`") \
-  X(limit_requests_silent, dropped, police,                                                     \
-    "over a limit counted in requests, where an answer would not be safe")                      \
-  X(http_malformed, answered, track, "a request head that cannot be read in one way only: 400") \
-  X(http_malformed_silent, dropped, track, "the same, where an answer would not be safe")       \
-  X(signature, answered, inspect, "a signature with `then: refuse` matched")                    \
-  X(signature_drop, dropped, inspect, "a signature with `then: drop` matched")                  \
-  X(signature_silent, dropped, inspect,                                                         \
-    "a signature with `then: refuse` matched, where an answer would not be safe")               \
-  X(no_backend, dropped, balance, "the pool has no backend for a new flow")                     \
-  X(no_next_hop, dropped, balance, "the link address of the backend or gateway is not known")   \
-  X(no_headroom, dropped, balance, "the frame has no room in front for a tunnel header")        \
-  X(trimmed, forwarded, police,                                                                 \
-    "admitted requests forwarded; the refused one after them cut off, to be sent again")        \
-  X(request, forwarded, track, "a request admitted")                                            \
-  X(head_piece, forwarded, track, "a piece of a request head")                                  \
-  X(resend, forwarded, track, "bytes of an admitted request, sent again")                       \
-  X(body, forwarded, track, "bytes of an admitted request's body")                              \
-  X(syn, forwarded, track, "opens a connection")                                                \
-  X(syn_untracked, forwarded, track, "opens a connection for which the flow table has no room") \
-  X(closing, forwarded, track, "closes or resets a tracked connection")                         \
-  X(stray, forwarded, track, "of a connection whose beginning was not seen")                    \
-  X(segment, forwarded, track, "of a tracked connection, with nothing to judge in it")          \
+#define SG_REASONS(X)                                                                              \
+  X(ring_full, dropped, rx, "owned by another worker whose ring has no room")                      \
+  X(tx_full, dropped, tx, "the port's transmit queue had no room")                                 \
+  X(frame_cut, dropped, parse, "the frame ends inside its Ethernet or VLAN header")                \
+  X(not_ip, to_kernel, parse, "neither IPv4 nor IPv6 (ARP, LLDP, more than two VLAN tags ...)")    \
+  X(ip_header_cut, dropped, parse, "the frame ends inside its IP header")                          \
+  X(not_vip, to_kernel, classify, "no service has this address, port and protocol")                \
+  X(icmp, to_kernel, classify, "ICMP to a VIP's address: the kernel answers echo")                 \
+  X(ip_header_invalid, dropped, parse, "IP version or header length contradicts itself")           \
+  X(ip_length_lies, dropped, parse,                                                                \
+    "the IP length is shorter than its headers or longer than the frame")                          \
+  X(ip_checksum, dropped, parse, "bad IPv4 header checksum")                                       \
+  X(martian_source, dropped, parse, "a source address that cannot have sent this")                 \
+  X(ip6_extensions, dropped, parse,                                                                \
+    "IPv6 extension headers cut short, too many, or not to be forwarded")                          \
+  X(denied, dropped, classify, "the source is in a list with `deny`")                              \
+  X(fragment, dropped, parse, "an IP fragment to a service")                                       \
+  X(l4_cut, dropped, parse, "the packet ends inside its TCP, UDP or ICMP header")                  \
+  X(tcp_header_invalid, dropped, parse, "TCP data offset or options contradict the length")        \
+  X(l4_length_lies, dropped, parse, "the UDP length contradicts the IP length")                    \
+  X(l4_checksum, dropped, parse, "bad TCP or UDP checksum")                                        \
+  X(tcp_flags, dropped, parse, "a combination of TCP flags that no stack sends")                   \
+  X(limit_packets, dropped, police, "over a limit counted in packets")                             \
+  X(refused_resend, answered, track,                                                               \
+    "data on a refused connection: answered again, or acknowledged")                               \
+  X(refused_fin, answered, track,                                                                  \
+    "the client closes a refused connection: answered again, or acknowledged")                     \
+  X(refused_ack, dropped, track, "the client acknowledges the answer: nothing left to do")         \
+  X(refused_rst, forwarded, track, "the client resets a refused connection: passed on")            \
+  X(limit_connections, dropped, police, "over a limit counted in connections")                     \
+  X(limit_requests, answered, police, "over a limit counted in requests")                          \
+  X(limit_requests_drop, dropped, police, "over a limit counted in requests with `over: drop`")    \
+  X(limit_requests_silent, dropped, police,                                                        \
+    "over a limit counted in requests, where an answer would not be safe")                         \
+  X(tcp_urgent, dropped, track, "urgent data, which a backend reads otherwise than it was judged") \
+  X(out_of_order, dropped, track,                                                                  \
+    "comes before the bytes in front of it, which must be read first: it is sent again")           \
+  X(old_data, dropped, track, "bytes from before all that is remembered of the connection")        \
+  X(resend_differs, dropped, track,                                                                \
+    "bytes sent again that differ from those that were judged, or cannot be compared with them")   \
+  X(unanswered, dropped, track,                                                                    \
+    "a request behind others without an answer yet, of which no more can be kept: sent again")     \
+  X(head_evicted, dropped, track, "of a head whose beginning had to make room for others")         \
+  X(http_malformed, answered, track, "a request head that cannot be read in one way only: 400")    \
+  X(http_malformed_silent, dropped, track, "the same, where an answer would not be safe")          \
+  X(signature, answered, inspect, "a signature with `then: refuse` matched")                       \
+  X(signature_drop, dropped, inspect, "a signature with `then: drop` matched")                     \
+  X(signature_silent, dropped, inspect,                                                            \
+    "a signature with `then: refuse` matched, where an answer would not be safe")                  \
+  X(no_backend, dropped, balance, "the pool has no backend for a new flow")                        \
+  X(no_next_hop, dropped, balance, "the link address of the backend or gateway is not known")      \
+  X(no_headroom, dropped, balance, "the frame has no room in front for a tunnel header")           \
+  X(trimmed, forwarded, police,                                                                    \
+    "admitted requests forwarded; the refused one after them cut off, to be sent again")           \
+  X(request, forwarded, track, "a request admitted")                                               \
+  X(head_piece, forwarded, track, "a piece of a request head: judged with the last one")           \
+  X(resend, forwarded, track, "bytes of an admitted request, sent again")                          \
+  X(body, forwarded, track, "bytes of an admitted request's body")                                 \
+  X(syn, forwarded, track, "opens a connection")                                                   \
+  X(syn_untracked, forwarded, track, "opens a connection for which the flow table has no room")    \
+  X(closing, forwarded, track, "closes or resets a tracked connection")                            \
+  X(stray, forwarded, track, "of a connection whose beginning was not seen")                       \
+  X(segment, forwarded, track, "of a tracked connection, with nothing to judge in it")             \
   X(datagram, forwarded, classify, "a datagram of a UDP service")
 
 #define SG_ENUM_ENTRY(name, ...) SG_VERDICT_##name,

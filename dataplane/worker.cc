@@ -17,6 +17,7 @@ Worker::Worker(uint32_t index, const Tables& tables, Port& port, Rings* rings, O
       rings_(rings),
       observer_(observer),
       flows_(tables.flows),
+      heads_(tables.kept_heads_max),
       policer_(tables.buckets, tables.secret, counters_),
       inspector_(counters_),
       burst_(std::make_unique<Burst>()) {}
@@ -51,7 +52,7 @@ void Worker::journey() {
 }
 
 void Worker::judge() {
-  Tracker tracker(flows_, *policy_, burst_->now, counters_.track);
+  Tracker tracker({flows_, heads_, tables_.secret}, *policy_, burst_->now, counters_.track);
   Responder responder(*policy_, port_, burst_->now, date_, counters_.respond);
   for (const Lane& lane : burst_->all())
     if (lane.service != nullptr) flows_.prefetch(lane.flow_hash);

@@ -11,6 +11,7 @@
 #include "dataplane/path/inspect.h"
 #include "dataplane/path/police.h"
 #include "dataplane/table/flows.h"
+#include "dataplane/table/kept_heads.h"
 #include "dataplane/table/next_hops.h"
 #include "dataplane/table/state.h"
 
@@ -32,6 +33,7 @@ struct Tables {
   std::span<const uint8_t, SG_SHARDS> shard_owner;  // worker of each shard
   const NextHops& next_hops;
   TunnelSource tunnel_source;
+  uint32_t kept_heads_max = 256;  // of each worker
 };
 
 // Sees each lane once, after its verdict is carried out; on the worker's thread. The frames that
@@ -78,6 +80,7 @@ class Worker {
   const PolicyInForce* policy_ = nullptr;
   Counters counters_;
   FlowTable flows_;
+  KeptHeads heads_;
   Policer policer_;
   Inspector inspector_;
   HttpDate date_;

@@ -159,6 +159,9 @@ class Reader {
     switch (name.size()) {
       case 4:
         return !equals_caseless(name, "host") || set_host(value);
+      case 7:
+        head_.upgrade = head_.upgrade || equals_caseless(name, "upgrade");
+        return true;
       case 10:
         return !equals_caseless(name, "user-agent") || set_user_agent(value);
       case 14:
@@ -249,6 +252,18 @@ HeadStatus read_http_head(std::string_view bytes, const HeaderNames& names, Http
   HeadStatus status = Reader(bytes, names, head).read();
   if (status != HeadStatus::complete) head.clear();
   return status;
+}
+
+HeadEnd find_head_end(std::string_view bytes, size_t from) {
+  for (size_t i = from; i < bytes.size(); i++) {
+    bool after_cr = i > 0 && bytes[i - 1] == '\r';
+    bool is_lf = bytes[i] == '\n';
+    if (is_lf != after_cr) return {HeadStatus::malformed, 0};
+    // The empty line that may stand before a head (skip_empty_line) ends none.
+    if (is_lf && i >= 3 && bytes[i - 2] == '\n')
+      return {HeadStatus::complete, static_cast<uint32_t>(i + 1)};
+  }
+  return {HeadStatus::incomplete, 0};
 }
 
 }  // namespace surgegate

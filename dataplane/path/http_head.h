@@ -25,6 +25,7 @@ class HttpHead {
   uint32_t length_bytes = 0;  // of the head, its empty line included; 0: none was read
   bool chunked = false;
   bool http_1_0 = false;
+  bool upgrade = false;  // there is an Upgrade field
 
   // The headers that the policy asks for, by index of HeaderNames. An empty value is a value.
   bool has_key(uint32_t index) const { return (keys_found_ >> index & 1) != 0; }
@@ -41,7 +42,7 @@ class HttpHead {
     method = target = path = host = user_agent = {};
     content_length = 0;
     length_bytes = 0;
-    chunked = http_1_0 = false;
+    chunked = http_1_0 = upgrade = false;
     keys_found_ = 0;
   }
 
@@ -76,5 +77,16 @@ class HeaderNames {
 // Reads the head that starts at bytes[0]; looks at no byte at or beyond bytes.size(). On `complete`
 // all of head is set; otherwise head is cleared.
 HeadStatus read_http_head(std::string_view bytes, const HeaderNames& names, HttpHead& head);
+
+// Where a head that comes in pieces ends. Lines end in CR LF and in nothing else: what another
+// reader might take for a line's end is malformed as soon as it is there, for it could end the head
+// for him while we wait.
+struct HeadEnd {
+  HeadStatus status;
+  uint32_t bytes;  // complete: of the head, its empty line included
+};
+
+// bytes: the head so far; those below from were looked at before and found incomplete.
+HeadEnd find_head_end(std::string_view bytes, size_t from);
 
 }  // namespace surgegate

@@ -101,6 +101,7 @@ bool Policer::settle(Lane& lane, Bill& bill, const PolicyInForce& policy, Instan
                                                     now.monotonic_ns, counters_.buckets)
                                              .admitted();
     (admitted ? counts.admitted_units : counts.would_refuse_units) += charges[i].units;
+    if (!admitted && lane.would_refuse_limit == SG_NONE16) lane.would_refuse_limit = bill.limits[i];
   }
   return true;
 }

@@ -124,6 +124,8 @@ void Responder::trim(Lane& lane) {
   const bool early_data = (lane.packet.tcp_flags & SG_TCP_SYN) && lane.packet.payload_length > 0;
   if (lane.reason == SG_REASON_trimmed)
     trim_payload(lane, lane.head_offset);
+  else if (lane.cut_at < lane.packet.payload_length)
+    trim_payload(lane, lane.cut_at);
   else if (early_data)
     trim_payload(lane, 0);
 }
@@ -184,11 +186,25 @@ void Responder::refuse(Lane& lane) {
   flow.response_id = static_cast<uint32_t>(answer.response->id);
   flow.retry_after_s = answer.retry_after_s;
   flow.answer_bytes = content;
+  flow.answers_again = 0;
+  flow.seen_ticks = flow_ticks(now_.monotonic_ns);
+}
+
+// An answer is lost now and then, and a client's TCP asks again after growing pauses. Who asks
+// faster wants something else: one that is still uploading an acknowledgement, one that forged his
+// address a reflector.
+bool Responder::may_repeat(const sg_flow& flow) const {
+  if (flow.answers_again >= SG_ANSWERS_AGAIN_MAX) return false;
+  if (flow.answers_again == 0) return true;
+  uint32_t age_ticks = flow_ticks(now_.monotonic_ns) - flow.seen_ticks;
+  uint64_t due_ns = (SG_ANSWER_AGAIN_NS << flow.answers_again) - SG_ANSWER_AGAIN_NS;
+  return age_ticks >= due_ns / SG_FLOW_TICK_NS;
 }
 
 // The tombstone's answer to data and to FIN: the same as the first one as long as the client has
-// not read that; then an acknowledgement. A FIN gets the answer too: acknowledged alone, a client
-// whose answer was lost would have nothing left to send again, and wait for ever.
+// not read that and does not ask too often; then an acknowledgement. A FIN gets the answer too:
+// acknowledged alone, a client whose answer was lost would have nothing left to send again, and
+// wait for ever.
 void Responder::answer_again(Lane& lane) {
   const sg_packet packet = lane.packet;
   sg_flow& flow = *lane.flow;
@@ -198,7 +214,7 @@ void Responder::answer_again(Lane& lane) {
   const sg_response* response = policy_.response_with_low_id(flow.response_id);
   uint32_t header_bytes = segment_header_bytes(lane, packet.has_timestamps);
   uint16_t content = 0;
-  bool unread = packet.ack == flow.answer_seq;
+  bool unread = packet.ack == flow.answer_seq && may_repeat(flow);
   if (unread && response != nullptr) {
     Answer answer{response, flow.retry_after_s, (flow.flags & SG_FLOW_ANSWER_HEAD) != 0};
     content = write_content(lane.frame.bytes + header_bytes, content_room(lane), answer);
@@ -207,6 +223,7 @@ void Responder::answer_again(Lane& lane) {
   // half of another. What was read is acknowledged, the connection ends without it.
   uint32_t answer_end = flow.answer_seq + flow.answer_bytes + 1;
   bool again = unread && content == flow.answer_bytes;
+  flow.answers_again = static_cast<uint16_t>(flow.answers_again + (again ? 1 : 0));
   auto flags = static_cast<uint8_t>(again ? SG_TCP_FIN | SG_TCP_PSH | SG_TCP_ACK : SG_TCP_ACK);
   SegmentFields fields =
       to_client(packet, again ? flow.answer_seq : answer_end, flow.receive_next, flags);

@@ -8,6 +8,7 @@
 #include "dataplane/burst.h"
 #include "dataplane/link/policy_in_force.h"
 #include "dataplane/port.h"
+#include "dataplane/table/flows.h"
 
 namespace surgegate {
 
@@ -51,6 +52,7 @@ class Responder {
   Answer answer_for(const Lane& lane) const;
   uint16_t write_content(uint8_t* to, uint32_t room, const Answer& answer);
   bool make_reset(Lane& lane);
+  bool may_repeat(const sg_flow& flow) const;
 
   const PolicyInForce& policy_;
   Port& port_;

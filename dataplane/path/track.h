@@ -2,25 +2,46 @@
 // track: what a segment is to its flow, and where in it a request head stands. settle: what the
 // verdict then means for the flow. Nothing of a flow changes before its packet's verdict is known,
 // but for being seen.
+//
+// One invariant carries all of it: of a flow whose SYN was seen, everything below next_seq was
+// judged, and a backend can have read nothing else there. So a segment is taken in order only; what
+// is sent again is compared with what was judged; what can be neither is dropped, by name, and TCP
+// sends it again or does not.
 #pragma once
 
 #include "dataplane/burst.h"
 #include "dataplane/link/policy_in_force.h"
 #include "dataplane/table/flows.h"
+#include "dataplane/table/kept_heads.h"
 
 namespace surgegate {
 
 struct TrackCounters {
   uint64_t flow_set_full = 0;  // SYNs for which the table had no room
+  uint64_t heads_evicted = 0;  // kept bytes that made room for another flow's
 };
+
+// What track keeps of flows, all of it the worker's own.
+struct Tracked {
+  FlowTable& flows;
+  KeptHeads& heads;
+  const sg_secret& secret;  // of the hashes by which resends are compared
+};
+
+// What a resend is compared by.
+inline uint32_t judged_hash(const sg_secret& secret, const uint8_t* bytes, uint32_t length) {
+  return static_cast<uint32_t>(sg_hash_bytes(&secret, bytes, length));
+}
 
 // Tracks lanes from the first on, and returns those that may be judged together: it stops before a
 // lane whose flow already occurs, and after a lane that holds more than one request. In the second
 // case the caller judges the part and comes again, beginning with that same lane (has_more).
 class Tracker {
  public:
-  Tracker(FlowTable& flows, const PolicyInForce& policy, Instant now, TrackCounters& counters)
-      : flows_(flows),
+  Tracker(const Tracked& tracked, const PolicyInForce& policy, Instant now, TrackCounters& counters)
+      : flows_(tracked.flows),
+        heads_(tracked.heads),
+        secret_(tracked.secret),
         policy_(policy),
         now_(now),
         ticks_(flow_ticks(now.monotonic_ns)),
@@ -30,19 +51,42 @@ class Tracker {
   void settle(Part part);
 
  private:
+  // track.cc: the connection
   void track(Lane& lane);
   void track_tcp(Lane& lane);
   void track_syn(Lane& lane);
   void track_refused(Lane& lane);
   void track_stray(Lane& lane);
+  bool begins_pending(const Lane& lane) const;
+
+  // track_data.cc: the stream
   void read_data(Lane& lane);
-  void read_head(Lane& lane, uint16_t offset);
-  void read_chunks(Lane& lane, uint16_t offset);
+  void read_head(Lane& lane);
+  void read_rest_of_head(Lane& lane);
+  void read_chunks(Lane& lane);
+  void found_head(Lane& lane, uint32_t end_seq);
+  void found_malformed(Lane& lane);
+  bool can_keep(const Lane& lane) const;
   bool answerable(const Lane& lane) const;
+  enum class Comparison : uint8_t { none, same, differs };
+  Comparison compare_kept(const Lane& lane, uint32_t end_seq) const;
+  Comparison compare_judged(const Lane& lane, uint32_t end_seq) const;
+  uint64_t compare_old(const Lane& lane, uint32_t end_seq) const;
+
+  // settle.cc
   void settle_forwarded(Lane& lane);
-  static void give_up_entry(Lane& lane);
+  void settle_syn(Lane& lane);
+  void begin_pending(Lane& lane);
+  void move_on(const Lane& lane);
+  void keep_piece(Lane& lane);
+  void settle_request(Lane& lane);
+  void remember_judged(Lane& lane);
+  void forget(sg_flow& flow);
+  void give_up_entry(Lane& lane);
 
   FlowTable& flows_;
+  KeptHeads& heads_;
+  const sg_secret& secret_;
   const PolicyInForce& policy_;
   Instant now_;
   uint32_t ticks_;

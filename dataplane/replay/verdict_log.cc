@@ -24,6 +24,8 @@ void VerdictLog::see(const Lane& lane, Instant) {
   if (lane.backend_slot != SG_NONE16) line["backend"] = backend_name(image_, lane.backend_slot);
   if (lane.refusing_limit != SG_NONE16)
     line["limit"] = image_.text(image_.limits()[lane.refusing_limit].name);
+  if (lane.would_refuse_limit != SG_NONE16)
+    line["would_refuse"] = image_.text(image_.limits()[lane.would_refuse_limit].name);
   if (lane.pattern != SG_NONE32) {
     line["signature"] = image_.text(image_.signatures()[lane.signature_set].name);
     line["pattern"] = image_.text(image_.patterns()[lane.pattern].text);

@@ -22,7 +22,6 @@ enum class Region : uint8_t {
   shard_map,
   buckets,
   flows,
-  cold,
   proofs,
   bans,
   panic,
@@ -30,8 +29,7 @@ enum class Region : uint8_t {
 };
 inline constexpr size_t region_count = 10;
 inline constexpr std::array<std::string_view, region_count> region_names = {
-    "header", "secret", "shard_map", "buckets", "flows",
-    "cold",   "proofs", "bans",      "panic",   "cookie_keys"};
+    "header", "secret", "shard_map", "buckets", "flows", "proofs", "bans", "panic", "cookie_keys"};
 
 // First word of Region::header, and so of a file: "SGARENA1" read as little-endian.
 inline constexpr uint64_t arena_magic = 0x31414e4552414753ull;

@@ -13,10 +13,17 @@ constexpr uint32_t lifetime_ticks(uint64_t ns) {
   return static_cast<uint32_t>(ns / SG_FLOW_TICK_NS);
 }
 
-// By sg_flow_state. FREE never counts as live.
+// By sg_flow_state: after how long an entry may be given to another flow, and after how long it is
+// not known any more while nobody took it. FREE never counts as live.
 constexpr uint32_t lifetimes[] = {
     0, lifetime_ticks(SG_FLOW_OPENING_NS_MAX), lifetime_ticks(SG_FLOW_IDLE_NS_MAX),
     lifetime_ticks(SG_FLOW_CLOSING_NS_MAX), lifetime_ticks(SG_FLOW_REFUSED_NS_MAX)};
+
+bool known(const sg_flow& flow, uint32_t now_ticks) {
+  uint32_t lifetime = flow.state == SG_FLOW_OPENING ? lifetime_ticks(SG_FLOW_OPENING_KNOWN_NS_MAX)
+                                                    : lifetimes[flow.state];
+  return now_ticks - flow.seen_ticks <= lifetime;
+}
 
 }  // namespace
 
@@ -45,7 +52,8 @@ sg_flow* FlowTable::find(uint64_t hash, uint32_t now_ticks) const {
   sg_flow* first = set(hash);
   for (uint32_t i = 0; i < SG_FLOW_SET_ENTRIES; i++) {
     sg_flow* flow = first + (way(hash) + i) % SG_FLOW_SET_ENTRIES;
-    if (flow->hash == hash) return expired(*flow, now_ticks) ? nullptr : flow;
+    if (flow->hash == hash && flow->state <= SG_FLOW_REFUSED)
+      return known(*flow, now_ticks) ? flow : nullptr;
   }
   return nullptr;
 }
@@ -65,7 +73,7 @@ sg_flow* FlowTable::insert(uint64_t hash, uint32_t now_ticks) {
   taken->seen_ticks = now_ticks;
   taken->state = SG_FLOW_OPENING;
   taken->backend_slot = 0xffff;
-  taken->cold_index = 0xffff;
+  taken->kept_index = 0xffff;
   return taken;
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the workers remember, as it lies in an arena: flows, their cold records, buckets, and who
-// owns which shard.
+// What the workers remember, as it lies in an arena: flows, buckets, and who owns which shard.
 #pragma once
 
 #include <algorithm>
@@ -16,10 +15,6 @@
 
 namespace surgegate {
 
-// One cold record for this many flows: what is unusual is rare, and where it is not, the pool's end
-// is a counted event.
-inline constexpr size_t flows_per_cold_record = 16;
-
 // flows_min: how many flows there must be room for; bucket_sets: a power of two. A table of buckets
 // is sized for twice the keys it shall hold (docs/buckets.md).
 inline ArenaLayout state_layout(size_t flows_min, size_t bucket_sets) {
@@ -28,8 +23,6 @@ inline ArenaLayout state_layout(size_t flows_min, size_t bucket_sets) {
   layout[Region::shard_map] = {8, SG_SHARDS / 8};
   layout[Region::buckets] = {sizeof(sg_bucket_set), static_cast<uint32_t>(bucket_sets)};
   layout[Region::flows] = {sizeof(sg_flow), flows};
-  layout[Region::cold] = {sizeof(sg_flow_cold),
-                          static_cast<uint32_t>(flows / flows_per_cold_record)};
   return layout;
 }
 

@@ -23,6 +23,7 @@ class Steps {
   explicit Steps(uint16_t port)
       : world_(burst, port),
         tracking_(world_.flows()),
+        heads_(1),
         policer_(world_.buckets(), world_.secret(), counters_),
         inspector_(counters_),
         burst_(std::make_unique<Burst>()) {
@@ -45,7 +46,8 @@ class Steps {
   void parse() { surgegate::parse(burst_->all(), world_.secret()); }
   void classify() { surgegate::classify(burst_->all(), world_.policy(), counters_.lists); }
   void track() {
-    Tracker tracker(tracking_, world_.policy(), world_.still(), counters_.track);
+    Tracker tracker({tracking_, heads_, world_.secret()}, world_.policy(), world_.still(),
+                    counters_.track);
     for (std::span<Lane> left = burst_->all(); !left.empty();)
       left = left.subspan(tracker.take(left).size());
   }
@@ -90,6 +92,7 @@ class Steps {
  private:
   World world_;
   FlowTable tracking_;
+  KeptHeads heads_;
   Counters counters_;
   Policer policer_;
   Inspector inspector_;

@@ -301,5 +301,45 @@ TEST(HeaderNames, AllSixteenAreFound) {
   for (uint32_t i = 0; i < texts.size(); i++) EXPECT_EQ(all.find(texts[i]), i);
 }
 
+// --- the end of a head in pieces -----------------------------------------------------------------
+
+TEST(FindHeadEnd, IsTheSameHoweverTheHeadIsCut) {
+  const std::string head = "\r\nGET / HTTP/1.1\r\nHost: a\r\nX:\r\n\r\n";
+  const std::string text = head + "GET /next";
+  for (size_t cut = 0; cut <= head.size(); cut++) {
+    const std::string_view first = std::string_view(text).substr(0, cut);
+    const HeadEnd half = find_head_end(first, 0);
+    if (cut < head.size()) {
+      EXPECT_EQ(half.status, HeadStatus::incomplete) << cut;
+    }
+    const HeadEnd whole = find_head_end(text, cut < head.size() ? cut : 0);
+    EXPECT_EQ(whole.status, HeadStatus::complete) << cut;
+    EXPECT_EQ(whole.bytes, head.size()) << cut;
+  }
+}
+
+TEST(FindHeadEnd, RefusesLinesThatEndOtherwiseAsSoonAsTheyDo) {
+  for (std::string_view text : {"\n", "GET / HTTP/1.1\n", "GET / HTTP/1.1\r\nA: b\n\n", "A: b\rC",
+                                "A: b\r\r\n", "A: b\r\n\n"})
+    EXPECT_EQ(find_head_end(text, 0).status, HeadStatus::malformed) << text;
+}
+
+// What the reader of whole heads accepts ends where this says, and what this finds an end in the
+// reader does not find incomplete.
+TEST(FindHeadEnd, AgreesWithTheReaderOfWholeHeads) {
+  for (std::string_view text :
+       {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\nrest",
+        "GET / HTTP/1.0\r\n\r\n", "\r\n\r\n", "GET / HTTP/1.1\r\n\r\n"}) {
+    HttpHead head;
+    const HeadStatus status = read_http_head(text, HeaderNames(), head);
+    const HeadEnd end = find_head_end(text, 0);
+    EXPECT_EQ(end.status, HeadStatus::complete);
+    EXPECT_NE(status, HeadStatus::incomplete);
+    if (status == HeadStatus::complete) {
+      EXPECT_EQ(end.bytes, head.length_bytes);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace surgegate

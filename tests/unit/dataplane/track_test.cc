@@ -143,14 +143,36 @@ TEST_F(Track, ARequestBehindAChunkedBodyIsFoundInItsSegment) {
   }
 }
 
-TEST_F(Track, ASynOnAnEstablishedConnectionChangesNothing) {
+// Where the connection stands is untouched; the SYN's number waits beside it.
+TEST_F(Track, ASynOnAnEstablishedConnectionOnlyWaits) {
   reason(client_.open());
   reason(client_.acknowledge());
   const sg_flow before = *entry();
   Client again("192.0.2.1", 4000);
   again.fields.seq = 77;
   EXPECT_EQ(reason(again.open()), SG_REASON_syn);
-  EXPECT_EQ(std::memcmp(&before, entry(), sizeof(before)), 0);
+  sg_flow after = *entry();
+  EXPECT_EQ(after.pending_seq, 78u);
+  after.pending_seq = before.pending_seq;
+  after.flags = before.flags;
+  EXPECT_EQ(std::memcmp(&before, &after, sizeof(before)), 0);
+}
+
+// Who sends his heads slowly loses them to those who do not; what then follows of them is dropped,
+// for nobody could judge it.
+TEST_F(Track, TheOldestHeadInPiecesMakesRoom) {
+  constexpr uint16_t heads = 257;  // a worker of the journey keeps 256
+  std::vector<Client> clients;
+  for (uint16_t i = 0; i < heads; i++) {
+    Client& client = clients.emplace_back("192.0.2.7", static_cast<uint16_t>(2000 + i));
+    reason(client.open());
+    reason(client.acknowledge());
+    ASSERT_EQ(reason(client.send(get().substr(0, 9))), SG_REASON_head_piece);
+  }
+  EXPECT_EQ(reason(clients[0].send(get().substr(9))), SG_REASON_head_evicted);
+  for (uint16_t i = 1; i < heads; i++)
+    ASSERT_EQ(reason(clients[i].send(get().substr(9))), SG_REASON_request) << i;
+  EXPECT_EQ(journey_.worker().counters().track.heads_evicted, 1u);
 }
 
 TEST_F(Track, DatagramsTakeNoEntry) {

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/table/kept_heads.h"
+
+#include <new>
+
+namespace surgegate {
+
+KeptHeads::KeptHeads(uint32_t count)
+    : records_(static_cast<KeptHead*>(std::calloc(count, sizeof(KeptHead)))) {
+  if (records_ == nullptr) throw std::bad_alloc();
+  free_.reserve(count);
+  while (count > 0) free_.push_back(static_cast<uint16_t>(--count));
+}
+
+KeptHead* KeptHeads::of(const sg_flow& flow) const {
+  if (flow.kept_index == SG_NONE16) return nullptr;
+  // An arena kept from another process may name a record that this one never had.
+  if (flow.kept_index >= free_.capacity()) return nullptr;
+  KeptHead& record = records_[flow.kept_index];
+  return record.flow_hash == flow.hash ? &record : nullptr;
+}
+
+KeptHead& KeptHeads::take(sg_flow& flow) {
+  uint16_t index;
+  if (!free_.empty()) {
+    index = free_.back();
+    free_.pop_back();
+  } else {
+    index = oldest_;
+    unlink(index);
+    evicted_++;
+  }
+  link_newest(index);
+  KeptHead& record = records_[index];
+  record.flow_hash = flow.hash;
+  record.length_bytes = record.head_at = 0;
+  flow.kept_index = index;
+  return record;
+}
+
+void KeptHeads::give_back(sg_flow& flow) {
+  KeptHead* record = of(flow);
+  if (record != nullptr) {
+    record->flow_hash = 0;
+    unlink(flow.kept_index);
+    free_.push_back(flow.kept_index);
+  }
+  flow.kept_index = SG_NONE16;
+}
+
+void KeptHeads::unlink(uint16_t index) {
+  const KeptHead& record = records_[index];
+  (record.older == SG_NONE16 ? oldest_ : records_[record.older].newer) = record.newer;
+  (record.newer == SG_NONE16 ? newest_ : records_[record.newer].older) = record.older;
+}
+
+void KeptHeads::link_newest(uint16_t index) {
+  records_[index].older = newest_;
+  records_[index].newer = SG_NONE16;
+  (newest_ == SG_NONE16 ? oldest_ : records_[newest_].newer) = index;
+  newest_ = index;
+}
+
+}  // namespace surgegate
