@@ -20,7 +20,8 @@ constexpr uint32_t mss_default =
     536;  // RFC 9293 section 3.7.1: what holds where no option was seen
 
 uint8_t* put(uint8_t* to, std::string_view text) {
-  std::memcpy(to, text.data(), text.size());
+  // An empty text may point nowhere, which memcpy must not be given, not even for no bytes.
+  if (!text.empty()) std::memcpy(to, text.data(), text.size());
   return to + text.size();
 }
 
