@@ -38,14 +38,12 @@ uint32_t Worker::poll(Instant now) {
   return handled;
 }
 
-// The journey. Up to classify nothing changes anything; from track to settle a packet must see what
-// the one before it did to their flow, so that the burst is judged part by part.
+// The journey. Up to classify nothing changes anything; from track to balance a packet must see
+// what the one before it did to their flow, so that the burst is judged part by part.
 void Worker::journey() {
   if (burst_->count == 0) return;
   classify(burst_->all(), *policy_, counters_.lists);
   judge();
-  Balancer(*policy_, tables_.next_hops, tables_.tunnel_source, counters_.balance)
-      .balance(burst_->all());
   transmit();
   account();
   burst_->count = 0;
@@ -54,6 +52,7 @@ void Worker::journey() {
 void Worker::judge() {
   Tracker tracker({flows_, heads_, tables_.secret}, *policy_, burst_->now, counters_.track);
   Responder responder(*policy_, port_, burst_->now, date_, counters_.respond);
+  Balancer balancer(*policy_, tables_.next_hops, tables_.tunnel_source, counters_.balance);
   for (const Lane& lane : burst_->all())
     if (lane.service != nullptr) flows_.prefetch(lane.flow_hash);
   for (std::span<Lane> left = burst_->all(); !left.empty();) {
@@ -63,7 +62,11 @@ void Worker::judge() {
     for (Lane& lane : part) decide(lane);
     responder.respond(part);
     tracker.settle(part);
-    left = left.subspan(part.size() - (part.back().has_more ? 1 : 0));
+    // A lane that has more is judged again. The others go while their flows' entries are theirs:
+    // the next part may give one up, or to another flow.
+    const size_t judged = part.size() - (part.back().has_more ? 1 : 0);
+    balancer.balance(part.first(judged));
+    left = left.subspan(judged);
   }
 }
 

@@ -66,7 +66,7 @@ void Tracker::forget(sg_flow& flow) {
   FlowTable::remove(flow);
 }
 
-// The entry may be another's before this lane is balanced: what that needs of it stays in the lane.
+// The entry is nobody's when this lane is balanced: what that needs of it stays in the lane.
 void Tracker::give_up_entry(Lane& lane) {
   lane.left_slot = lane.flow->backend_slot;
   lane.left_generation = lane.flow->backend_generation;

@@ -104,6 +104,8 @@ void Tracker::track_syn(Lane& lane) {
     bool again = (flow->state == SG_FLOW_OPENING && flow->next_seq == first_seq) ||
                  ((flow->flags & SG_FLOW_PENDING) != 0 && flow->pending_seq == first_seq);
     lane.opens = lane.reopens = !again;
+    // Beyond its ten seconds an opening entry may be taken: not by another lane of this burst.
+    if (flow->state == SG_FLOW_OPENING) flow->seen_ticks = ticks_;
     return;
   }
   lane.flow = flows_.insert(lane.flow_hash, ticks_);
