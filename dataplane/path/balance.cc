@@ -145,7 +145,9 @@ uint16_t Balancer::pick(const Lane& lane) const {
 }
 
 bool Balancer::rewrite(Lane& lane, Frame& frame, const sg_backend& backend, const MacAddress& mac) {
-  const sg_pool& pool = policy_.image().pools()[lane.service->pool];
+  // The backend's pool, which is not the service's where a flow keeps a backend over a reload that
+  // gave the service another pool. One that serves has a pool.
+  const sg_pool& pool = policy_.image().pools()[backend.pool];
   if (pool.forward != SG_FORWARD_L2 &&
       !encapsulate(frame, l2_bytes(lane), lane.packet.dscp_ecn, source_, backend.ip))
     return false;
