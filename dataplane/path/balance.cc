@@ -68,13 +68,19 @@ bool push_outer(Frame& frame, uint32_t l2, uint32_t outer_bytes) {
   return true;
 }
 
-bool encapsulate(Frame& frame, uint32_t l2, uint8_t dscp_ecn, const TunnelSource& source,
-                 const uint8_t* backend_ip) {
+uint8_t dscp_ecn_of(const uint8_t* ip) {
+  return ip[0] >> 4 == 4 ? ip[1] : static_cast<uint8_t>(sg_load_be16(ip) >> 4);
+}
+
+bool encapsulate(Frame& frame, uint32_t l2, const TunnelSource& source, const uint8_t* backend_ip) {
   bool outer_ip4 = is_ip4(backend_ip);
   if (!push_outer(frame, l2, outer_ip4 ? SG_IP4_HEADER_BYTES : SG_IP6_HEADER_BYTES)) return false;
   uint8_t* outer = frame.bytes + l2;
   uint8_t* inner = outer + (outer_ip4 ? SG_IP4_HEADER_BYTES : SG_IP6_HEADER_BYTES);
   auto version = static_cast<uint8_t>(inner[0] >> 4);
+  // Of what is inside, which for a reset of ours is not what came: RFC 6040 section 4.2 has the far
+  // end drop a packet that is not ECN-capable in a header that says "congestion experienced".
+  uint8_t dscp_ecn = dscp_ecn_of(inner);
   if (outer_ip4)
     write_outer_ip4(outer, version, ip_bytes(inner), dscp_ecn, source.ip4.data(), backend_ip + 12);
   else
@@ -148,8 +154,7 @@ bool Balancer::rewrite(Lane& lane, Frame& frame, const sg_backend& backend, cons
   // The backend's pool, which is not the service's where a flow keeps a backend over a reload that
   // gave the service another pool. One that serves has a pool.
   const sg_pool& pool = policy_.image().pools()[backend.pool];
-  if (pool.forward != SG_FORWARD_L2 &&
-      !encapsulate(frame, l2_bytes(lane), lane.packet.dscp_ecn, source_, backend.ip))
+  if (pool.forward != SG_FORWARD_L2 && !encapsulate(frame, l2_bytes(lane), source_, backend.ip))
     return false;
   write_macs(frame.bytes, mac);
   return true;
