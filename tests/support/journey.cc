@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <stdexcept>
 
@@ -50,8 +51,25 @@ Journey::Journey(std::shared_ptr<const PolicyInForce> policy, const JourneyOptio
   adopt(std::move(policy));
 }
 
+void Journey::start_over(std::shared_ptr<const PolicyInForce> policy) {
+  std::fill(tables_.flows.begin(), tables_.flows.end(), sg_flow{});
+  std::fill(tables_.buckets.begin(), tables_.buckets.end(), sg_bucket_set{});
+  for (auto& port : ports_) {
+    port->forget_what_left();
+    port->room = {};
+    port->tx_room = port->spare = FakePort::unlimited;
+  }
+  rings_.frames_max = FakeRings(0).frames_max;
+  fates_.clear();
+  before_ = totals();
+  clock_ns_ = 0;
+  policies_.clear();
+  adopt(std::move(policy));
+}
+
 void Journey::adopt(std::shared_ptr<const PolicyInForce> policy) {
   policy_ = policy;
+  services_max_ = std::max<size_t>(services_max_, policy->image().services().size());
   policies_.push_back(std::move(policy));
   learn_next_hops();
   for (auto& worker : workers_)
@@ -134,14 +152,10 @@ std::string Journey::conservation_fault() const {
         fate.verdicts == 0 ? "none" : rules()[fate.reason].name, fate.sent.size(),
         fate.kernel.size(), fate.discarded.size());
   }
-  uint64_t in = 0, counted = 0, out = 0, resets = 0, frames = 0;
-  for (const auto& worker : workers_) {
-    const Counters& counters = worker->counters();
-    in += counters.packets_in;
-    out += counters.frames_out;
-    resets += counters.resets_out;
-    for (const ReasonCounts& service : counters.by_service) counted += sum_of(service);
-  }
+  const Totals now = totals();
+  const uint64_t in = now.in - before_.in, counted = now.counted - before_.counted;
+  const uint64_t out = now.out - before_.out, resets = now.resets - before_.resets;
+  uint64_t frames = 0;
   for (const Fate& fate : fates_) frames += fate.sent.size();
   if (in != fates_.size() || counted != in)
     return fmt::format("{} packets in, {} counted as such, {} verdicts", fates_.size(), in,
@@ -149,6 +163,19 @@ std::string Journey::conservation_fault() const {
   if (frames != out)
     return fmt::format("{} frames left, {} counted, {} resets among them", frames, out, resets);
   return {};
+}
+
+Journey::Totals Journey::totals() const {
+  Totals sum;
+  for (const auto& worker : workers_) {
+    const Counters& counters = worker->counters();
+    sum.in += counters.packets_in;
+    sum.out += counters.frames_out;
+    sum.resets += counters.resets_out;
+    for (size_t i = 0; i < services_max_; i++) sum.counted += sum_of(counters.by_service[i]);
+    sum.counted += sum_of(counters.by_service.back());
+  }
+  return sum;
 }
 
 uint32_t Journey::owner_of(const Bytes& frame, uint32_t arrives_at) {

@@ -45,6 +45,12 @@ class Journey final : public Observer {
 
   explicit Journey(std::shared_ptr<const PolicyInForce> policy, const JourneyOptions& options = {});
 
+  // As new, under this policy: nothing is remembered, nothing has been offered, the surroundings
+  // are the usual ones. Building a journey clears megabytes of counters, which takes longer than a
+  // few dozen packets do; for those who need thousands. What a worker keeps for itself (leases,
+  // scratch) stays.
+  void start_over(std::shared_ptr<const PolicyInForce> policy);
+
   // Goes over to another policy, which is kept.
   void adopt(std::shared_ptr<const PolicyInForce> policy);
   const PolicyInForce& policy() const { return *policy_; }
@@ -88,8 +94,14 @@ class Journey final : public Observer {
   uint64_t total(sg_reason reason) const;  // over all services and workers
 
  private:
+  // Over all workers, since they were built.
+  struct Totals {
+    uint64_t in = 0, counted = 0, out = 0, resets = 0;
+  };
+
   void see(const Lane& lane, Instant now) override;
   void collect();
+  Totals totals() const;
 
   std::shared_ptr<const PolicyInForce> policy_;
   std::vector<std::shared_ptr<const PolicyInForce>> policies_;  // all that were ever in force
@@ -101,6 +113,8 @@ class Journey final : public Observer {
   std::vector<std::unique_ptr<FakePort>> ports_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<Fate> fates_;
+  Totals before_;            // what had been counted when this journey began
+  size_t services_max_ = 0;  // the most that a policy had: counters beyond are nobody's
   uint64_t clock_ns_ = 0;
 };
 
