@@ -9,10 +9,10 @@ fuzz_seed=$((${SURGEGATE_SEED:-1} & 0x7fffffff)) # libFuzzer takes 32 bits, and 
 ((fuzz_seed)) || fuzz_seed=1
 
 # How many inputs a target gets on top of its corpus: a count, not a time, so that a run can be repeated.
-# Building a list under sanitizers takes milliseconds, looking at a packet microseconds; each count is some 20 s.
+# Building a list, or playing dozens of packets twice, takes milliseconds under sanitizers; each count is some 20 s.
 fuzz_runs() { # NAME
   local runs=20000
-  case $1 in lookup) runs=4000 ;; esac
+  case $1 in lookup | packet) runs=4000 ;; esac
   echo $((runs * fuzz_factor))
 }
 
