@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What ./scripts/run and ./scripts/test share: steps on a terminal, what they advise, how packages are installed."""
+
+import os
+import pty
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+from gate import ROOT, TIMEOUT_S, scratch
+
+SOURCES = "\n".join(f". {ROOT}/scripts/lib/{name}.sh" for name in ("steps", "packages", "build"))
+
+
+def bash_script(text):
+    return ["bash", "-c", f"set -euo pipefail\n{SOURCES}\n{text}"]
+
+
+class OnATerminal:
+    """Runs a bash script that has scripts/lib at hand, on a terminal of its own, in a new directory."""
+
+    def __init__(self, text, type_when=None):
+        self.directory = Path(tempfile.mkdtemp(dir=scratch()))
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.chdir(self.directory)
+            command = bash_script(text)
+            os.execvp(command[0], command)
+        printed, deadline = b"", time.monotonic() + TIMEOUT_S
+        while time.monotonic() < deadline:
+            try:
+                got = os.read(terminal, 65536)
+            except OSError:  # what Linux says where a terminal's last user has gone
+                break
+            printed += got
+            if not got:
+                break
+            if type_when and type_when[0].encode() in printed:
+                os.write(terminal, type_when[1])
+                type_when = None
+        self.status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        self.printed = printed.decode()
+
+    def log(self, name):
+        return (self.directory / "build/logs" / f"{name}.log").read_text()
+
+
+class Steps(unittest.TestCase):
+    def test_a_live_step_leaves_its_log_and_its_advice(self):
+        for said, advised in (("c++: fatal error: Killed signal terminated program cc1plus", "start this again with -j 1"),
+                              ("ar: a.o: No space left on device", "the disk is full"),
+                              ("x.cc:1:1: error: no", "the first .error:.")):
+            with self.subTest(said):
+                ran = OnATerminal(f"grim() {{ echo '[1/9] Compiling a.cc'; echo '{said}' >&2; return 3; }}\n"
+                                  "step --live build 'building it' grim")
+                self.assertEqual(ran.status, 3, ran.printed)
+                self.assertEqual(ran.log("build"), f"[1/9] Compiling a.cc\n{said}\n")
+                self.assertIn(said, ran.printed)
+                self.assertRegex(ran.printed, f"What to do: .*{advised}")
+
+    def test_progress_stays_in_one_line_on_a_terminal(self):
+        ran = OnATerminal("busy() { for i in 1 2 3; do echo \"[$i/3] Compiling $i.cc\"; done; echo done; }\n"
+                          "step --live build 'building it' busy")
+        self.assertEqual(ran.status, 0, ran.printed)
+        self.assertEqual(ran.printed.count("\n"), 4, ran.printed)  # the title, progress, "done", the title with its time
+        self.assertEqual(ran.log("build").count("\n"), 4)
+
+
+if __name__ == "__main__":
+    unittest.main()
