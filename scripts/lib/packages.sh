@@ -80,6 +80,8 @@ install_packages() { # INSTALL(true|false) PACKAGE...
 advice_packages() { # LOG
   if grep -qs 'Unable to locate package' "$1"; then
     say 'Surgegate is built on Debian 12 (bookworm). Elsewhere, install the equivalents by hand and add --no-install.'
+  elif grep -qsE 'dpkg was interrupted|dpkg: error' "$1"; then
+    say 'dpkg has something unfinished: sudo dpkg --configure -a && sudo apt-get --fix-broken install, then start this again.'
   elif grep -qs 'Could not get lock' "$1"; then
     say 'another apt or dpkg is at work on this machine; wait for it, then start this again.'
   else

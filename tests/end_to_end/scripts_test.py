@@ -3,6 +3,8 @@
 
 import os
 import pty
+import re
+import subprocess
 import tempfile
 import time
 import unittest
@@ -65,6 +67,33 @@ class Steps(unittest.TestCase):
         self.assertEqual(ran.status, 0, ran.printed)
         self.assertEqual(ran.printed.count("\n"), 4, ran.printed)  # the title, progress, "done", the title with its time
         self.assertEqual(ran.log("build").count("\n"), 4)
+
+
+class Packages(unittest.TestCase):
+    def install(self, *packages, dpkg_journal=(), dpkg_status=0):
+        """Runs scripts/lib/apt-install where apt-get and dpkg only write down what they were asked."""
+        directory = Path(tempfile.mkdtemp(dir=scratch()))
+        (directory / "admin/updates").mkdir(parents=True)
+        for name in dpkg_journal:
+            (directory / "admin/updates" / name).touch()
+        for program, status in (("apt-get", 0), ("dpkg", dpkg_status)):
+            (directory / program).write_text(f'#!/bin/sh\necho "{program} $*" >>{directory}/asked\nexit {status}\n')
+            (directory / program).chmod(0o755)
+        environment = {**os.environ, "PATH": f"{directory}:{os.environ['PATH']}", "DPKG_ADMINDIR": str(directory / "admin")}
+        subprocess.run(["bash", ROOT / "scripts/lib/apt-install", *packages], env=environment, check=True, capture_output=True,
+                       timeout=TIMEOUT_S)
+        asked = (directory / "asked").read_text().splitlines()
+        return [re.sub(r" -o \S+", "", line) for line in asked]
+
+    def test_packages_are_installed_from_new_lists(self):
+        self.assertEqual(self.install("curl"), ["apt-get update", "apt-get install --yes --no-install-recommends curl"])
+
+    def test_what_an_interrupted_dpkg_left_is_finished_first(self):
+        self.assertEqual(self.install("curl", dpkg_journal=["0003"])[1:],
+                         ["dpkg --configure -a", "apt-get install --yes --no-install-recommends curl"])
+        self.assertEqual(self.install("curl", dpkg_journal=["0003"], dpkg_status=1)[1:],
+                         ["dpkg --configure -a", "apt-get install --yes --fix-broken --no-install-recommends",
+                          "apt-get install --yes --no-install-recommends curl"])
 
 
 if __name__ == "__main__":
