@@ -95,6 +95,18 @@ class Packages(unittest.TestCase):
                          ["dpkg --configure -a", "apt-get install --yes --fix-broken --no-install-recommends",
                           "apt-get install --yes --no-install-recommends curl"])
 
+    def test_no_network_is_not_taken_for_another_debian(self):
+        for said, advised in (("W: Failed to fetch http://deb.debian.org/debian/dists/bookworm/InRelease\n"
+                               "E: Unable to locate package libdpdk-dev", "the package mirror was not reached"),
+                              ("E: Unable to locate package libdpdk-dev", "built on Debian 12"),
+                              ("E: dpkg was interrupted, you must manually run", "sudo dpkg --configure -a")):
+            with self.subTest(said):
+                log = Path(tempfile.mkdtemp(dir=scratch())) / "packages.log"
+                log.write_text(said)
+                advice = subprocess.run(bash_script(f"advice_packages {log}"), capture_output=True, text=True, timeout=TIMEOUT_S)
+                self.assertIn(advised, advice.stdout)
+                self.assertEqual(advice.stdout.count("\n"), 1)
+
 
 if __name__ == "__main__":
     unittest.main()
