@@ -71,7 +71,7 @@ install_packages() { # INSTALL(true|false) PACKAGE...
     step --live packages "packages: installing ${#missing[@]} (${missing[*]})" \
       $become_root bash scripts/lib/apt-install "${missing[@]}"
   else
-    complain "Packages are missing, and installing them takes root or sudo. As root: apt-get install --no-install-recommends ${missing[*]}"
+    complain "Packages are missing, and installing them takes root or sudo. As root: apt-get update && apt-get install --no-install-recommends ${missing[*]}"
     complain 'Then start this again; or add --no-install to go on without them.'
     return 1
   fi

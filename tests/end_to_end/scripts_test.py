@@ -107,6 +107,12 @@ class Packages(unittest.TestCase):
                 self.assertIn(advised, advice.stdout)
                 self.assertEqual(advice.stdout.count("\n"), 1)
 
+    def test_who_installs_by_hand_is_told_to_fetch_the_lists(self):
+        done = subprocess.run(bash_script("root_prefix() { false; }\ninstall_packages true no-such-package"),
+                              capture_output=True, text=True, timeout=TIMEOUT_S)
+        self.assertIn("As root: apt-get update && apt-get install --no-install-recommends no-such-package", done.stderr)
+        self.assertNotEqual(done.returncode, 0)
+
 
 if __name__ == "__main__":
     unittest.main()
