@@ -60,8 +60,11 @@ show_live() {
   ! $progress || printf '\n'
 }
 
-# For SIGINT and SIGTERM. What was under way has ended, and its last words were for nobody.
+# For SIGINT and SIGTERM. What was under way has ended, and its last words were for nobody. It may be that a
+# function was, with this shell's own output in a log.
+exec {own_stderr}>&2
 interrupted() {
+  exec 2>&"$own_stderr"
   [[ ! -t 2 ]] || printf '\n' >&2
   complain 'interrupted; start it again, it goes on'
   exit 130

@@ -68,6 +68,23 @@ class Steps(unittest.TestCase):
         self.assertEqual(ran.printed.count("\n"), 4, ran.printed)  # the title, progress, "done", the title with its time
         self.assertEqual(ran.log("build").count("\n"), 4)
 
+    def test_an_interrupted_step_ends_in_one_line(self):
+        # As meson does: Python, which has much to say of a SIGINT, above a program that ends at once.
+        build = "import subprocess; print('[1/9] Compiling a.cc', flush=True); subprocess.run(['sleep', '60'])"
+        for live in ("--live", ""):
+            with self.subTest(live):
+                ran = OnATerminal(f"trap interrupted INT TERM\nbusy() {{ echo building >/dev/tty; python3 -c \"{build}\"; }}\n"
+                                  f"step {live} build 'building it' busy; echo 'and on it goes'",
+                                  type_when=("Compiling" if live else "building\r", b"\x03"))
+                self.assertEqual(ran.status, 130, ran.printed)
+                self.assertTrue(ran.printed.endswith("\ninterrupted; start it again, it goes on\r\n"), ran.printed)
+                for unwanted in ("Traceback", "and on it goes", "failed after"):
+                    self.assertNotIn(unwanted, ran.printed)
+
+    def test_both_scripts_take_interruptions_so(self):
+        for name in ("run", "test"):
+            self.assertIn("\ntrap interrupted INT TERM\n", (ROOT / "scripts" / name).read_text())
+
 
 class Packages(unittest.TestCase):
     def install(self, *packages, dpkg_journal=(), dpkg_status=0):
