@@ -84,16 +84,27 @@ class ErrorsTest(unittest.TestCase):
                 with self.subTest(f"{capture.name}, {size} bytes"):
                     self.refused("truncated", "broken", **{"in": self.made("broken", data[:size])})
 
+    def test_a_capture_that_breaks_off_says_where_and_how_to_go_on(self):
+        """As one does whose tcpdump was killed. What the message says to do is done, and the replay goes on with it."""
+        for capture in (CAPTURE, CAPTURE_NG):
+            data, count = capture.read_bytes(), len(wire.read_capture(capture))
+            broken = self.made("broken", data[:-1])
+            advice = f"tcpdump -r {broken} -w whole.pcap"
+            self.refused(f"packet {count} cannot be read: ", f"with the {count - 1} before it: {advice}$", **{"in": broken})
+            directory = Path(tempfile.mkdtemp(dir=scratch()))
+            subprocess.run(advice.split(), cwd=directory, capture_output=True, timeout=TIMEOUT_S)
+            self.assertEqual(replay(directory / "whole.pcap").report["packets"], count - 1)
+
     def test_a_capture_with_a_record_that_lies(self):
         data = bytearray(CAPTURE.read_bytes())
         struct.pack_into("<I", data, 24 + 8, 0x7FFFFFFF)
-        self.refused("liar.pcap", **{"in": self.made("liar.pcap", bytes(data))})
+        self.refused("liar.pcap: broken capture: packet 1 cannot be read: [^;]*$", **{"in": self.made("liar.pcap", bytes(data))})
 
     def test_a_capture_with_a_time_that_no_clock_has_shown(self):
         data = bytearray(CAPTURE_NG.read_bytes())
         enhanced = data.index(struct.pack("<I", 6), struct.unpack_from("<I", data, 4)[0])
         struct.pack_into("<I", data, enhanced + 12, 0xFFFFFFFF)  # the time's upper half
-        self.refused("strange.pcapng: broken capture", "between 1970 and 2106",
+        self.refused("strange.pcapng: broken capture: packet 1 is", "between 1970 and 2106",
                      **{"in": self.made("strange.pcapng", bytes(data))})
 
     def test_a_capture_of_another_link_type(self):
