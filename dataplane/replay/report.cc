@@ -13,6 +13,7 @@ namespace surgegate {
 namespace {
 
 constexpr size_t top_sources = 10;
+constexpr size_t vips_told = 4;
 
 struct TopSource {
   std::string address;
@@ -150,6 +151,11 @@ class Text {
              counts[rule.reason]);
       }
     }
+    bool of_services = std::any_of(in_.tally.by_service.begin(), in_.tally.by_service.end(),
+                                   [](const auto& row) { return row.first != SG_NONE16; });
+    if (!of_services && in_.tally.packets_in > 0)
+      line("  no packet was for a service; the policy's are at {}",
+           vip_names(in_.image, vips_told));
   }
 
   void limits() {

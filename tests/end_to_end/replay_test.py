@@ -42,6 +42,23 @@ class ReplayTest(unittest.TestCase):
         self.assertGreater(len(CAPTURES), 20)
         self.assertEqual({path.suffix for path in CAPTURES}, {".pcap", ".pcapng"})
 
+    def test_where_no_packet_is_for_a_service_the_report_says_where_services_are(self):
+        """Whose capture is of other addresses than his policy sees it at once; nobody else is bothered."""
+        def told(capture, policy):
+            words = ("replay", "--policy", policy, "--in", capture, "--out", "/dev/null")
+            return "\n".join(line for line in surgegate(*words).stdout.splitlines() if "no packet was for" in line)
+
+        elsewhere = scratch() / "elsewhere.yaml"
+        elsewhere.write_text(DRAIN_POLICY.read_text().replace(
+            '["198.51.100.10:80", "[2001:db8::10]:80"]', '["203.0.113.9:80", "203.0.113.9:81", "[2001:db8:9::9]:80"]'))
+        self.assertEqual(told(KEEPALIVE, elsewhere),
+                         "  no packet was for a service; the policy's are at "
+                         "203.0.113.9:80 tcp, 203.0.113.9:81 tcp, [2001:db8:9::9]:80 tcp")
+        self.assertEqual(told(KEEPALIVE, POLICY), "")
+        empty = scratch() / "nothing.pcap"
+        wire.write_pcap(empty, [])
+        self.assertEqual(told(empty, elsewhere), "")
+
     def test_packets_are_conserved_and_the_report_adds_up(self):
         for capture in CAPTURES:
             with self.subTest(capture.name):
