@@ -2,6 +2,7 @@
 #include "dataplane/replay/capture.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -21,7 +22,8 @@ tl::expected<CaptureReader, std::string> CaptureReader::open(const std::string& 
   if (pcap == nullptr) {
     std::string why = error;
     if (why.find(path) != 0) why = path + ": " + why;
-    return tl::unexpected(why + " (a pcap or pcapng file is expected)");
+    bool is_readable = access(path.c_str(), R_OK) == 0;
+    return tl::unexpected(why + (is_readable ? " (a pcap or pcapng file is expected)" : ""));
   }
   CaptureReader reader(path, pcap);
   if (pcap_datalink(pcap) != DLT_EN10MB) {

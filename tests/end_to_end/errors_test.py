@@ -66,7 +66,7 @@ class ErrorsTest(unittest.TestCase):
         return path
 
     def test_a_capture_that_is_missing(self):
-        self.refused("nowhere.pcap", "No such file", **{"in": self.directory / "nowhere.pcap"})
+        self.refused("nowhere.pcap: No such file or directory$", **{"in": self.directory / "nowhere.pcap"})
 
     def test_a_capture_that_is_a_directory(self):
         self.refused(str(self.directory), **{"in": self.directory})
@@ -317,8 +317,8 @@ class UnusualTest(unittest.TestCase):
             for path in (home, home / "out"):
                 os.chown(path, NOBODY, NOBODY)
         environment = {"PATH": os.environ["PATH"], "TMPDIR": str(home)}
-        done = subprocess.run([*become, home / PROGRAM.name, "replay", "--policy", home / POLICY.name, "--in",
-                               home / CAPTURE.name, *words], cwd=home, env=environment, capture_output=True, text=True,
+        capture = [] if "--in" in words else ["--in", home / CAPTURE.name]
+        done = subprocess.run([*become, home / PROGRAM.name, "replay", "--policy", home / POLICY.name, *capture, *words], cwd=home, env=environment, capture_output=True, text=True,
                               timeout=TIMEOUT_S)
         return done, contents(home / "out")
 
@@ -326,6 +326,15 @@ class UnusualTest(unittest.TestCase):
         done, written = self.as_nobody("--out", "out/out.pcap")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(written, {"out.pcap": replay(CAPTURE).out.read_bytes()})
+
+    def test_an_ordinary_user_who_may_not_read_the_capture(self):
+        closed = Path(tempfile.mkdtemp(dir="/tmp"))
+        self.addCleanup(shutil.rmtree, closed)
+        closed.chmod(0o755)
+        (closed / "closed.pcap").touch(0o000)
+        done, written = self.as_nobody("--in", closed / "closed.pcap", "--out", "out/out.pcap")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertEqual(done.stderr, f"surgegate replay: {closed}/closed.pcap: Permission denied\n")
 
     def test_an_ordinary_user_who_may_not_write_there(self):
         done, written = self.as_nobody("--out", "out/out.pcap", "--verdicts", "verdicts.jsonl", mode=0o555)
