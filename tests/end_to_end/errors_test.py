@@ -238,6 +238,17 @@ class RunErrorsTest(unittest.TestCase):
         self.refused("surgegate run: pool `web` forwards through a tunnel, .* use `forward: l2`",
                      "--policy", POLICY, "--interface", "lo")
 
+    def test_an_interface_that_is_down_or_no_ethernet(self):
+        """In a network namespace of its own, where loopback and one end of a veth pair are all that there is."""
+        become_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+        for interface, why in (("lo", "`lo` is not one: `run` needs an Ethernet interface"),
+                               ("v0", "`v0` is down: ip link set v0 up")):
+            script = 'PATH=$PATH:/usr/sbin:/sbin ip link add v0 type veth peer name v1 || exit 77; exec "$@"'
+            words = [PROGRAM, "run", "--policy", LIVE_POLICY, "--interface", interface]
+            done = subprocess.run(["unshare", *become_root, "--net", "sh", "-c", script, "sh", *map(str, words)],
+                                  capture_output=True, text=True, timeout=TIMEOUT_S)
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (2, "", f"surgegate run: {why}\n"))
+
     def test_a_user_who_is_not_root(self):
         nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.geteuid() == 0 else []
         program = shutil.copy(PROGRAM, tempfile.mkdtemp(dir="/tmp"))
