@@ -58,7 +58,7 @@ tl::expected<std::optional<CapturedPacket>, std::string> CaptureReader::next() {
 std::string CaptureReader::broken_here(const char* why) const {
   std::string told =
       fmt::format("{}: broken capture: packet {} cannot be read: {}", path_, number_, why);
-  if (number_ == 1) return told;
+  if (number_ == 1 || path_ == "-") return told;
   return told + fmt::format("; to go on with the {} before it: tcpdump -r {} -w whole.pcap",
                             number_ - 1, path_);
 }

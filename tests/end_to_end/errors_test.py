@@ -3,6 +3,7 @@
 """What `surgegate replay` does with what it cannot use: one clear line, exit status 2, and every file as it was."""
 
 import os
+import re
 import shutil
 import signal
 import stat
@@ -139,6 +140,16 @@ class ErrorsTest(unittest.TestCase):
         for workers in ("0", "x", "-1", "1.5", "129", "99999999999999999999", ""):
             self.refused("--workers", workers=workers)
 
+    def test_help_and_version(self):
+        version, = re.findall(r"(?m)^  version: '(.*)',", (ROOT / "meson.build").read_text())
+        done = surgegate("--version")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, f"surgegate {version}\n", ""))
+        told = surgegate("--help").stdout
+        self.assertIn("surgegate check policy.yaml", told)
+        for command in ("replay", "run", "check", "explain-rules"):
+            self.assertRegex(told, rf"(?m)^ +{command} ")
+        self.assertRegex(surgegate("replay", "--help").stdout, r"--workers 1\.\.128\S*\s+How many")
+
     def test_commands(self):
         self.refused("no command `relay`", "there are: replay run check explain-rules", words=["relay"])
         self.refused("a command is missing", "there are: replay run check explain-rules", words=[])
@@ -151,6 +162,11 @@ class ErrorsTest(unittest.TestCase):
         (self.directory / "taken").mkdir()
         self.refused("taken: is a directory", out=self.directory / "taken")
         self.refused("taken: is a directory", verdicts=self.directory / "taken")
+
+    def test_standard_output_is_not_for_captures(self):
+        for option in ("out", "verdicts"):
+            self.refused("-: standard output is the report's, the name of a file is expected$", **{option: "-"},
+                         run=lambda *words: surgegate(*words, cwd=self.directory))
 
     def test_names_that_are_one_file(self):
         capture = self.directory / "capture.pcap"
@@ -291,6 +307,15 @@ class UnusualTest(unittest.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(read, replay(CAPTURE).out.read_bytes())
         self.assertTrue(stat.S_ISFIFO(os.stat(pipe).st_mode))
+
+    def test_a_capture_from_standard_input(self):
+        for capture in (CAPTURE, CAPTURE_NG):
+            out = self.directory / "out.pcap"
+            with subprocess.Popen(["cat", capture], stdout=subprocess.PIPE) as writer:
+                done = surgegate("replay", "--policy", POLICY, "--in", "-", "--out", out, stdin=writer.stdout)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertEqual(out.read_bytes(), replay(capture).out.read_bytes())
+            out.unlink()
 
     def test_a_capture_without_packets(self):
         empty = self.directory / "empty.pcap"
