@@ -9,7 +9,7 @@ from collections import Counter
 
 sys.dont_write_bytecode = True
 import wire  # noqa: E402
-from gate import CAPTURES, DEMO_POLICY, DRAIN_POLICY, KEEPALIVE, MIXED, POLICY, in_parallel, replay, scratch, surgegate  # noqa: E402
+from gate import CAPTURES, DEMO_POLICY, DRAIN_POLICY, KEEPALIVE, MIXED, POLICY, ROOT, in_parallel, replay, scratch, surgegate  # noqa: E402
 from shop import BACKENDS, REFUSALS  # noqa: E402
 
 VERDICTS = ("forwarded", "answered", "dropped", "to_kernel")
@@ -204,6 +204,13 @@ class ReplayTest(unittest.TestCase):
         refused = {frame.packet.source for frame, line in zip(wire.read_capture(MIXED), done.lines, strict=True)
                    if line["reason"] in ("limit_requests", "limit_requests_silent")}
         self.assertEqual(refused, {IMPATIENT, *IN_PIECES})
+        # What the captures' page says of it.
+        reasons = Counter(line["reason"] for line in done.lines if line["flow"].startswith(f"{IMPATIENT}:"))
+        counted = reasons["request"], reasons["limit_requests"], reasons["refused_resend"]
+        self.assertEqual(sum(counted), 300)
+        page = " ".join((ROOT / "tests/captures/README.md").read_text().split())
+        self.assertIn("{} of the 300 requests of 192.0.2.11 in `mixed.pcapng` are admitted, {} refused, and {} are"
+                      .format(*counted), page)
 
 
 if __name__ == "__main__":
