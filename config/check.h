@@ -14,4 +14,8 @@ namespace surgegate::policy {
 // never used, is left out when `findings` has a fault already. Any thread.
 void check(const Policy& policy, std::vector<Finding>& findings);
 
+// Warns of overrides that have ended at now_unix_s. Apart from check(), because it is the one thing
+// that depends on when it is asked. Any thread.
+void check_ended(const Policy& policy, uint64_t now_unix_s, std::vector<Finding>& findings);
+
 }  // namespace surgegate::policy

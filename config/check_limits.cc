@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 
+#include "config/check.h"
 #include "config/check_parts.h"
 #include "config/limits.h"
 
@@ -168,6 +170,30 @@ void check_overrides(Checked& checked) {
     const Place& place = override.rate.place;
     check_rate(checked.report, override.rate,
                {override.burst_units.value_or(limit->burst_units.value), place});
+  }
+}
+
+namespace {
+
+std::string long_ago(uint64_t seconds) {
+  constexpr std::array<std::pair<uint64_t, std::string_view>, 3> units = {
+      {{86400, "day"}, {3600, "hour"}, {60, "minute"}}};
+  for (const auto& [unit_s, name] : units)
+    if (const uint64_t count = seconds / unit_s; count > 0)
+      return fmt::format("{} {}{} ago", count, name, count == 1 ? "" : "s");
+  return "just now";
+}
+
+}  // namespace
+
+void check_ended(const Policy& policy, uint64_t now_unix_s, std::vector<Finding>& findings) {
+  Report report(findings);
+  for (const Override& override : policy.overrides) {
+    const auto& until = override.until_unix_s;
+    if (until.value == 0 || until.value > now_unix_s) continue;  // 0: it could not be read
+    report.warn(until.place, fmt::format("the override of {}/{} ended {}: it does nothing",
+                                         override.service.value, override.limit.value,
+                                         long_ago(now_unix_s - until.value)));
   }
 }
 

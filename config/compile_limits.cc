@@ -199,14 +199,14 @@ void compile_overrides(Draft& draft) {
       continue;
     }
     auto rule = compile_rule(over.rate.value, over.burst_units.value_or(limit->burst_units.value));
-    if (!rule || over.until_unix_s == 0) {
+    if (!rule || over.until_unix_s.value == 0) {
       draft.fault(over.place, fmt::format("override of limit {}: {}", name,
                                           rule ? "it has no end" : rule.error()));
       continue;
     }
     record.override_rule = rule->rule;
     record.override_units_per_charge = rule->units_per_charge;
-    record.override_until_unix_s = over.until_unix_s;
+    record.override_until_unix_s = over.until_unix_s.value;
   }
 }
 

@@ -194,7 +194,8 @@ void compile_response(Draft& draft, const policy::Response& response) {
   if (!may_answer(status)) {
     draft.fault(response.status.place,
                 fmt::format("status {} cannot answer a refused request", status),
-                "a final status that has a body: 200 to 599 without 204, 205, 304 and 426");
+                "a status from 400 to 599 without 426, which an Upgrade must follow");
+    draft.responses[response.name.value] = SG_NONE16;  // there is one of that name: told once
     return;
   }
   check_retry_after(draft, response);

@@ -216,7 +216,7 @@ struct Override {
   Name limit;
   Placed<Rate> rate;
   std::optional<uint64_t> burst_units;
-  uint64_t until_unix_s = 0;
+  Placed<uint64_t> until_unix_s;
   std::string reason;
 };
 

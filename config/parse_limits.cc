@@ -14,7 +14,8 @@ constexpr Word<KeyKind> key_list[] = {
     {"source", KeyKind::source}, {"client", KeyKind::client}, {"path", KeyKind::path},
     {"method", KeyKind::method}, {"host", KeyKind::host},
 };
-constexpr Vocabulary<KeyKind> key_words = {"limit-key", "a part of a key", key_list};
+constexpr Vocabulary<KeyKind> key_words = {"limit-key", "a part of a key", key_list,
+                                           "\"header:NAME\""};
 
 constexpr Word<Unit> unit_list[] = {
     {"packets", Unit::packets}, {"connections", Unit::connections}, {"requests", Unit::requests}};

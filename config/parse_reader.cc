@@ -88,9 +88,11 @@ std::string Reader::advice(std::string_view word, std::span<const std::string_vi
 }
 
 void Reader::not_a_word(const Node& node, std::string_view title,
-                        std::span<const std::string_view> words) {
-  if (node.kind != Node::Kind::scalar) return mismatch(node, one_of(words));
-  report_.fault(node.place, fmt::format("{} is not {}", quote(node.text), title), one_of(words),
+                        std::span<const std::string_view> words, std::string_view besides) {
+  const std::string expected =
+      besides.empty() ? one_of(words) : fmt::format("{}, {}", one_of(words), besides);
+  if (node.kind != Node::Kind::scalar) return mismatch(node, expected);
+  report_.fault(node.place, fmt::format("{} is not {}", quote(node.text), title), expected,
                 advice(node.text, words));
 }
 

@@ -52,6 +52,7 @@ struct Vocabulary {
   std::string_view name;
   std::string_view title;  // "a protocol"
   std::span<const Word<E>> words;
+  std::string_view besides = {};  // what may stand there and is no word, as an expectation tells it
 };
 
 // The language as data.
@@ -156,7 +157,7 @@ class Reader {
       if (node.kind == Node::Kind::scalar && word.text == node.text) return word.value;
       words.push_back(word.text);
     }
-    not_a_word(node, vocabulary.title, words);
+    not_a_word(node, vocabulary.title, words, vocabulary.besides);
     return std::nullopt;
   }
 
@@ -224,8 +225,8 @@ class Reader {
 
  private:
   std::string advice(std::string_view word, std::span<const std::string_view> words) const;
-  void not_a_word(const Node& node, std::string_view title,
-                  std::span<const std::string_view> words);
+  void not_a_word(const Node& node, std::string_view title, std::span<const std::string_view> words,
+                  std::string_view besides);
   std::vector<const Node*> values_by_key(const Node& node, std::string_view title,
                                          std::span<const KeyShape> keys);
   bool declared_name(const Entry& entry, Name& out);

@@ -13,8 +13,8 @@ constexpr Word<SignatureField> field_list[] = {
     {"query", SignatureField::query},   {"user-agent", SignatureField::user_agent},
     {"head", SignatureField::head},
 };
-constexpr Vocabulary<SignatureField> field_words = {
-    "signature-field", "a field of a request (or \"header:NAME\")", field_list};
+constexpr Vocabulary<SignatureField> field_words = {"signature-field", "a field of a request",
+                                                    field_list, "\"header:NAME\""};
 
 void read_field(Reader& reader, const Node& node, SignatureSet& out) {
   constexpr std::string_view prefix = "header:";
@@ -37,6 +37,21 @@ constexpr Key<PatternsFile> patterns_keys[] = {
 constexpr Grammar<PatternsFile> patterns_grammar = {"patterns-file", "a file of patterns",
                                                     patterns_keys};
 
+// YAML's double quotes have escapes of their own, and a regular expression's mostly mean others:
+// "\b" is a backspace, which no client sends. Blanks and line ends mean the same to both.
+void warn_of_controls(Reader& reader, const Node& item) {
+  for (const char c : item.text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte >= 0x20 && byte != 0x7f) || c == '\t' || c == '\n' || c == '\r') continue;
+    return reader.report().warn(
+        item.place,
+        fmt::format("{} holds the control character 0x{:02x}, as which YAML reads a backslash "
+                    "sequence in double quotes",
+                    quote(item.text), byte),
+        "a pattern in single quotes, where YAML leaves backslashes alone");
+  }
+}
+
 void add_pattern(Reader& reader, const Node& item, SignatureSet& out) {
   if (item.kind != Node::Kind::scalar || item.text.empty())
     return reader.mismatch(item, "a regular expression, in single quotes");
@@ -47,6 +62,7 @@ void add_pattern(Reader& reader, const Node& item, SignatureSet& out) {
     return reader.report().fault(
         item.place, fmt::format("the policy has more than {} patterns", SG_POLICY_PATTERNS_MAX));
   reader.patterns_left--;
+  warn_of_controls(reader, item);
   out.patterns.push_back({item.text, item.place});
 }
 

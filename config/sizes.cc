@@ -93,11 +93,19 @@ tl::expected<std::vector<SizeRow>, std::string> sizes_of(const ImageView& image)
 
 std::string to_text(std::span<const SizeRow> rows) {
   size_t what_width = 0;
-  for (const SizeRow& row : rows) what_width = std::max(what_width, row.what.size());
-  std::string text;
+  uint64_t host_bytes = 0;
+  for (const SizeRow& row : rows) {
+    what_width = std::max(what_width, row.what.size());
+    host_bytes += row.where == "host" ? row.bytes : 0;
+  }
+  std::string text =
+      fmt::format("{:<6}  {:<{}}  {:>10}  {:>10}\n", "where", "what", what_width, "count", "size");
   for (const SizeRow& row : rows)
     text += fmt::format("{:<6}  {:<{}}  {:>10}  {:>10}\n", row.where, row.what, what_width,
                         row.count, bytes_text(row.bytes));
+  // The image's sections are in `image in force`, and workers are as many as they are.
+  text += fmt::format("{:<6}  {:<{}}  {:>10}  {:>10}\n", "host", "in all", what_width, "",
+                      bytes_text(host_bytes));
   return text;
 }
 

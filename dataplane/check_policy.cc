@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "config/check.h"
@@ -23,14 +24,20 @@ size_t count(const std::vector<Finding>& findings, Severity severity) {
       findings.begin(), findings.end(), [=](const Finding& f) { return f.severity == severity; }));
 }
 
+std::string several(size_t count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
 void print_text(const policy::Policy& policy, const std::vector<Finding>& findings,
                 const std::vector<SizeRow>& sizes) {
   for (const Finding& finding : findings)
     fmt::print("{}\n", policy::to_text(finding, policy.files));
   if (!sizes.empty()) fmt::print("{}", to_text(sizes));
   size_t faults = count(findings, Severity::fault);
-  fmt::print("{}: {} faults, {} warnings: {}\n", policy.files.empty() ? "" : policy.files[0],
-             faults, count(findings, Severity::warning),
+  size_t notes = count(findings, Severity::note);
+  fmt::print("{}: {}, {}{}: {}\n", policy.files.empty() ? "" : policy.files[0],
+             several(faults, "fault"), several(count(findings, Severity::warning), "warning"),
+             notes == 0 ? "" : ", " + several(notes, "note"),
              faults == 0 ? "can be used" : "cannot be used");
 }
 
@@ -51,6 +58,7 @@ int check(const CheckOptions& options) {
   policy::DiskFiles files;
   policy::Parsed parsed = policy::load(options.policy_path, files);
   std::vector<Finding> findings = std::move(parsed.findings);
+  policy::check_ended(parsed.policy, static_cast<uint64_t>(std::time(nullptr)), findings);
   std::vector<SizeRow> sizes;
   if (count(findings, Severity::fault) == 0) {
     Compiled compiled = compile({parsed.policy});
@@ -64,6 +72,7 @@ int check(const CheckOptions& options) {
       sizes = std::move(*rows);
     }
   }
+  policy::sort_findings(findings);
   (options.json ? print_json : print_text)(parsed.policy, findings, sizes);
   return count(findings, Severity::fault) == 0 ? 0 : 2;
 }

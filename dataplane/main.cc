@@ -26,14 +26,17 @@ struct Options {
 void add_replay(CLI::App& app, surgegate::ReplayOptions& options) {
   CLI::App* replay = app.add_subcommand("replay", "Take a capture file through the gate");
   replay->add_option("--policy", options.policy_path, "The policy to judge by")->required();
-  replay->add_option("--in", options.in_path, "A pcap or pcapng file of Ethernet frames")
+  replay
+      ->add_option("--in", options.in_path,
+                   "A pcap or pcapng file of Ethernet frames, - for standard input")
       ->required();
   replay->add_option("--out", options.out_path, "Where to write what the gate sends (pcap)")
       ->required();
   replay->add_option("--verdicts", options.verdicts_path, "Write one JSON line for each packet");
   replay->add_flag("--json", options.json, "Print the report as JSON");
   replay->add_option("--workers", options.workers, "How many workers share the packets")
-      ->check(CLI::Range(1, SG_WORKERS_MAX))
+      ->check(CLI::Range(1, SG_WORKERS_MAX).description(""))
+      ->type_name(fmt::format("1..{}", SG_WORKERS_MAX))
       ->capture_default_str();
   replay->footer(
       "Example:\n  surgegate replay --policy config/examples/replay.yaml \\\n"
@@ -100,6 +103,10 @@ int main(int argc, char** argv) {
   CLI::App app{"Surgegate: a gate for traffic surges"};
   app.name("surgegate");
   app.require_subcommand(1);
+  app.set_version_flag("--version", "surgegate " SURGEGATE_VERSION);
+  app.footer(
+      "Each command has a --help of its own. Begin with:\n"
+      "  surgegate check policy.yaml");
   Options options;
   add_replay(app, options.replay);
   add_run(app, options.run);
@@ -107,8 +114,8 @@ int main(int argc, char** argv) {
   add_explain_rules(app, options.explain_rules);
   try {
     app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
+  } catch (const CLI::Success& told) {  // --help, --version
+    return app.exit(told);
   } catch (const CLI::ParseError& error) {
     fmt::print(stderr, "{}\n", explain(app, error, argc, argv));
     return 2;

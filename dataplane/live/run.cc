@@ -3,12 +3,14 @@
 
 #include <fmt/format.h>
 #include <net/if.h>
+#include <net/if_arp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <csignal>
 #include <ctime>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "dataplane/link/load_policy.h"
@@ -16,6 +18,7 @@
 #include "dataplane/nic/eal.h"
 #include "dataplane/nic/ethdev_port.h"
 #include "dataplane/path/decide.h"
+#include "dataplane/replay/report.h"
 #include "dataplane/table/scrubber.h"
 #include "dataplane/worker.h"
 
@@ -29,6 +32,8 @@ constexpr uint32_t frame_bytes_max = 2048;
 constexpr uint32_t idle_polls_max = 1000;  // then the core is given away for a moment
 constexpr timespec idle_pause = {0, 50'000};
 constexpr timespec mirror_period = {0, 200'000'000};
+constexpr uint32_t resolving_looks =
+    20;  // longer than the kernel asks for an address: 3 times, 1 s each
 
 std::atomic<bool> stopping = false;
 
@@ -72,42 +77,61 @@ void work(Worker& worker) {
 // The supervisor: keeps link addresses current and buckets scrubbed while the worker works.
 void supervise(const std::string& interface, const ImageView& image, NextHops& next_hops,
                Scrubber& scrubber) {
-  uint32_t known = UINT32_MAX;
+  uint32_t known = UINT32_MAX, looks = 0;
   while (!stopping.load(std::memory_order_relaxed)) {
     NeighbourCount count = mirror_neighbours(interface, image, next_hops);
-    if (count.known != known)
+    looks = count.known == known ? looks + 1 : 0;
+    known = count.known;
+    if (looks == 0)
       fmt::print(stderr, "surgegate run: {} of {} backends have a link address on {}\n",
                  count.known, count.wanted, interface);
-    known = count.known;
+    if (looks == resolving_looks && count.known < count.wanted)
+      fmt::print(stderr,
+                 "surgegate run: packets for the rest are dropped (no_next_hop): a backend must "
+                 "be up, and on the segment of {}; see `ip neigh show dev {}`\n",
+                 interface, interface);
     scrubber.step(read_clock().monotonic_ns);
     nanosleep(&mirror_period, nullptr);
   }
 }
 
-void print_account(const Counters& counters, const EthdevPort& port, const ImageView& image,
-                   bool json) {
-  nlohmann::ordered_json out;
-  out["packets"] = counters.packets_in;
-  out["packets_for_all"] = port.frames_for_all();
-  out["packets_of_others"] = port.frames_of_others();
-  out["reasons"] = nlohmann::ordered_json::array();
+// What the worker has counted, as replay's report takes it.
+void tell(const Counters& counters, const EthdevPort& port, const ImageView& image,
+          const RunOptions& options) {
+  FateBook no_fates;
+  Tally tally(no_fates);
+  tally.packets_in = counters.packets_in;
   for (size_t service = 0; service <= SG_SERVICES_MAX; service++) {
     for (const Rule& rule : rules()) {
-      uint64_t count = counters.by_service[service][rule.reason];
-      if (count == 0) continue;
-      std::string name = "-";
-      if (service < image.services().size()) name = image.text(image.services()[service].name);
-      if (!json)
-        fmt::print("{:<16} {:<10} {:<24} {:>9}\n", name, name_of(rule.verdict), rule.name, count);
-      out["reasons"].push_back({{"service", name},
-                                {"verdict", name_of(rule.verdict)},
-                                {"reason", rule.name},
-                                {"packets", count}});
+      const uint64_t packets = counters.by_service[service][rule.reason];
+      if (packets == 0) continue;
+      tally.verdicts[rule.verdict] += packets;
+      tally.by_service[service == SG_SERVICES_MAX ? SG_NONE16 : static_cast<uint32_t>(service)]
+                      [rule.reason] = packets;
     }
   }
-  if (json) return fmt::print("{}\n", out.dump(2));
-  fmt::print("not counted above: {} frames for all stations, {} for others\n",
-             port.frames_for_all(), port.frames_of_others());
+  for (uint16_t slot = 0; slot < image.backends().size(); slot++)
+    if (const BackendCounts& backend = counters.backends[slot]; backend.packets > 0)
+      tally.backends[slot] = {backend.packets, backend.connections, 0};
+  const Counters* const all[] = {&counters};
+  ReportInput input{image, tally, all, options.interface, isatty(STDOUT_FILENO) != 0, true};
+  const auto report = options.json ? live_report_json : live_report_text;
+  std::fputs(report(input, port.frames_for_all(), port.frames_of_others()).c_str(), stdout);
+}
+
+// Empty, or why this interface cannot be stood at.
+std::string interface_fault(const std::string& interface) {
+  ifreq request{};
+  interface.copy(request.ifr_name, IFNAMSIZ - 1);
+  const int socket_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const bool has_flags = ioctl(socket_fd, SIOCGIFFLAGS, &request) == 0;
+  const bool is_up = has_flags && (request.ifr_flags & IFF_UP) != 0;
+  const bool is_ethernet = ioctl(socket_fd, SIOCGIFHWADDR, &request) == 0 &&
+                           request.ifr_hwaddr.sa_family == ARPHRD_ETHER;
+  close(socket_fd);
+  if (!is_ethernet) return "`" + interface + "` is not one: `run` needs an Ethernet interface";
+  if (!is_up) return fmt::format("`{0}` is down: ip link set {0} up", interface);
+  return {};
 }
 
 }  // namespace
@@ -120,6 +144,8 @@ int run(const RunOptions& options) {
   std::string fault = tunnel_fault(policy->image());
   if (!fault.empty()) return fail(fault);
   if (geteuid() != 0) return fail("raw packets need root (or CAP_NET_RAW and CAP_NET_ADMIN)");
+  fault = interface_fault(options.interface);
+  if (!fault.empty()) return fail(fault);
   EalOptions eal;
   eal.virtual_devices.push_back("net_af_packet0,iface=" + options.interface);
   fault = start_eal(eal);
@@ -147,7 +173,7 @@ int run(const RunOptions& options) {
   Scrubber scrubber(BucketTable(tables.buckets), arena->header());
   supervise(options.interface, policy->image(), next_hops, scrubber);
   thread.join();
-  print_account(worker.counters(), **port, policy->image(), options.json);
+  tell(worker.counters(), **port, policy->image(), options);
   return 0;
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/replay/capture.h"
 
+#include <fmt/format.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
 
@@ -19,7 +22,8 @@ tl::expected<CaptureReader, std::string> CaptureReader::open(const std::string& 
   if (pcap == nullptr) {
     std::string why = error;
     if (why.find(path) != 0) why = path + ": " + why;
-    return tl::unexpected(why + " (a pcap or pcapng file is expected)");
+    bool is_readable = access(path.c_str(), R_OK) == 0;
+    return tl::unexpected(why + (is_readable ? " (a pcap or pcapng file is expected)" : ""));
   }
   CaptureReader reader(path, pcap);
   if (pcap_datalink(pcap) != DLT_EN10MB) {
@@ -36,16 +40,27 @@ tl::expected<std::optional<CapturedPacket>, std::string> CaptureReader::next() {
   const u_char* bytes = nullptr;
   int status = pcap_next_ex(pcap_.get(), &header, &bytes);
   if (status == PCAP_ERROR_BREAK) return std::nullopt;
-  if (status != 1) return tl::unexpected(path_ + ": " + pcap_geterr(pcap_.get()));
+  number_++;
+  if (status != 1) return tl::unexpected(broken_here(pcap_geterr(pcap_.get())));
   // pcapng can name any time at all; what we write counts seconds in 32 bits, to the year 2106.
   if (header->ts.tv_sec < 0 || header->ts.tv_sec > UINT32_MAX)
-    return tl::unexpected(path_ + ": broken capture: a packet of no time between 1970 and 2106");
+    return tl::unexpected(fmt::format(
+        "{}: broken capture: packet {} is of no time between 1970 and 2106", path_, number_));
   CapturedPacket packet;
   packet.time_ns = static_cast<uint64_t>(header->ts.tv_sec) * ns_per_s +
                    static_cast<uint64_t>(header->ts.tv_usec);  // nanoseconds: asked for at open
   packet.bytes = {bytes, header->caplen};
   packet.cut = header->caplen < header->len;
   return packet;
+}
+
+// tcpdump writes every packet up to the one that it cannot read, and then complains as we do.
+std::string CaptureReader::broken_here(const char* why) const {
+  std::string told =
+      fmt::format("{}: broken capture: packet {} cannot be read: {}", path_, number_, why);
+  if (number_ == 1 || path_ == "-") return told;
+  return told + fmt::format("; to go on with the {} before it: tcpdump -r {} -w whole.pcap",
+                            number_ - 1, path_);
 }
 
 tl::expected<CaptureWriter, std::string> CaptureWriter::open(const std::string& path) {

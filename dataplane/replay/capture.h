@@ -31,13 +31,16 @@ class CaptureReader {
   // Ethernet captures only; the error names the file and what is wrong with it.
   static tl::expected<CaptureReader, std::string> open(const std::string& path);
 
-  // The next packet; nullopt at the end. A file that breaks off in the middle is an error.
+  // The next packet; nullopt at the end. A file that breaks off in the middle is an error, which
+  // says at which packet and what to do.
   tl::expected<std::optional<CapturedPacket>, std::string> next();
 
  private:
   CaptureReader(std::string path, pcap_t* pcap) : path_(std::move(path)), pcap_(pcap) {}
+  std::string broken_here(const char* why) const;
   std::string path_;
   std::unique_ptr<pcap_t, PcapClose> pcap_;
+  uint64_t number_ = 0;  // of the packet last read, from 1
 };
 
 // Takes its place only when it is complete: see OutputName.

@@ -23,6 +23,9 @@ bool same_file(const std::string& a, const std::string& b) {
 }
 
 tl::expected<OutputName, std::string> OutputName::choose(const std::string& path) {
+  if (path == "-")
+    return tl::unexpected(
+        std::string("-: standard output is the report's, the name of a file is expected"));
   std::error_code error;
   fs::file_status status = fs::status(path, error);
   if (fs::is_directory(status))

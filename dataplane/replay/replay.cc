@@ -306,8 +306,7 @@ int replay(const ReplayOptions& options) {
   fault = commit(*files);
   if (!fault.empty()) return fail(fault);
   auto counters = stage.counters();
-  ReportInput input{policy->image(),           tally, counters, options.in_path, options.out_path,
-                    isatty(STDOUT_FILENO) != 0};
+  ReportInput input{policy->image(), tally, counters, options.in_path, isatty(STDOUT_FILENO) != 0};
   std::fputs((options.json ? report_json(input) : report_text(input)).c_str(), stdout);
   return tally.violation.empty() ? 0 : 1;
 }

@@ -13,6 +13,7 @@ namespace surgegate {
 namespace {
 
 constexpr size_t top_sources = 10;
+constexpr size_t vips_told = 4;
 
 struct TopSource {
   std::string address;
@@ -83,9 +84,7 @@ class Text {
   std::string print() {
     totals();
     reasons();
-    limits();
-    lists();
-    backends();
+    tables();
     sources("refused", &SourceTally::requests_refused);
     sources("admitted", &SourceTally::requests_admitted);
     if (in_.tally.other_sources.packets > 0)
@@ -93,6 +92,18 @@ class Text {
            in_.tally.other_sources.packets, replay_sources_max);
     exhaustion();
     conservation();
+    return out_;
+  }
+
+  // Of a live gate, which looks at no single packet: no sources, and nothing to be conserved.
+  std::string print_live(uint64_t for_all, uint64_t of_others) {
+    heading("At " + in_.in_path);
+    line("  packets      {:>10}   not counted: {} frames for all stations, {} for others",
+         in_.tally.packets_in, for_all, of_others);
+    reasons();
+    tables();
+    exhaustion();
+    line("");
     return out_;
   }
 
@@ -150,6 +161,17 @@ class Text {
              counts[rule.reason]);
       }
     }
+    bool of_services = std::any_of(in_.tally.by_service.begin(), in_.tally.by_service.end(),
+                                   [](const auto& row) { return row.first != SG_NONE16; });
+    if (!of_services && in_.tally.packets_in > 0)
+      line("  no packet was for a service; the policy's are at {}",
+           vip_names(in_.image, vips_told));
+  }
+
+  void tables() {
+    limits();
+    lists();
+    backends();
   }
 
   void limits() {
@@ -177,10 +199,12 @@ class Text {
   void backends() {
     if (in_.tally.backends.empty()) return;
     heading("Backends");
-    line("  {:<28} {:>10} {:>12} {:>10}", "", "packets", "connections", "requests");
+    // Requests are told apart by what looks at every packet, which is replay's.
+    line("  {:<28} {:>10} {:>12}{}", "", "packets", "connections",
+         in_.is_live ? "" : "   requests");
     for (const auto& [slot, backend] : in_.tally.backends)
-      line("  {:<28} {:>10} {:>12} {:>10}", backend_name(in_.image, slot), backend.packets,
-           backend.connections, backend.requests);
+      line("  {:<28} {:>10} {:>12}{}", backend_name(in_.image, slot), backend.packets,
+           backend.connections, in_.is_live ? "" : fmt::format(" {:>10}", backend.requests));
   }
 
   void sources(std::string_view what, uint64_t SourceTally::*count) {
@@ -232,24 +256,11 @@ nlohmann::ordered_json sources_json(const std::vector<TopSource>& sources) {
   return out;
 }
 
-}  // namespace
-
-std::string report_text(const ReportInput& input) {
-  return Text(input).print();
-}
-
-std::string report_json(const ReportInput& input) {
+// What a replay and a live gate both count.
+void add_tables(nlohmann::ordered_json& out, const ReportInput& input, const Sums& sums) {
   using nlohmann::ordered_json;
   const Tally& tally = input.tally;
   const ImageView& image = input.image;
-  Sums sums = sum(input);
-  ordered_json out;
-  out["capture"] = input.in_path;
-  out["packets"] = tally.packets_in;
-  out["packets_cut"] = tally.packets_cut;
-  out["packets_late"] = tally.packets_late;
-  out["connections"] = tally.connections;
-  out["requests"] = {{"admitted", tally.requests_admitted}, {"refused", tally.requests_refused}};
   for (size_t v = 0; v < SG_VERDICT_COUNT; v++)
     out["verdicts"][std::string(name_of(static_cast<sg_verdict>(v)))] = tally.verdicts[v];
   out["reasons"] = ordered_json::array();
@@ -278,24 +289,70 @@ std::string report_json(const ReportInput& input) {
                             {"packets", sums.lists[i].packets},
                             {"would_match", sums.lists[i].would_packets}});
   out["backends"] = ordered_json::array();
-  for (const auto& [slot, backend] : tally.backends)
-    out["backends"].push_back({{"backend", backend_name(image, slot)},
-                               {"packets", backend.packets},
-                               {"connections", backend.connections},
-                               {"requests", backend.requests}});
+  for (const auto& [slot, backend] : tally.backends) {
+    ordered_json row = {{"backend", backend_name(image, slot)},
+                        {"packets", backend.packets},
+                        {"connections", backend.connections}};
+    if (!input.is_live) row["requests"] = backend.requests;
+    out["backends"].push_back(std::move(row));
+  }
+}
+
+void add_exhaustion(nlohmann::ordered_json& out, const Sums& sums) {
+  for (size_t i = 0; i < sums.exhausted.size(); i++)
+    out["exhaustion"][std::string(exhaustion_counters[i].name)] = sums.exhausted[i];
+}
+
+// A path need not be UTF-8; JSON must be.
+std::string dump(const nlohmann::ordered_json& out) {
+  return out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+std::string report_text(const ReportInput& input) {
+  return Text(input).print();
+}
+
+std::string live_report_text(const ReportInput& input, uint64_t for_all, uint64_t of_others) {
+  return Text(input).print_live(for_all, of_others);
+}
+
+std::string live_report_json(const ReportInput& input, uint64_t for_all, uint64_t of_others) {
+  nlohmann::ordered_json out;
+  out["interface"] = input.in_path;
+  out["packets"] = input.tally.packets_in;
+  out["packets_for_all"] = for_all;
+  out["packets_of_others"] = of_others;
+  const Sums sums = sum(input);
+  add_tables(out, input, sums);
+  add_exhaustion(out, sums);
+  return dump(out);
+}
+
+std::string report_json(const ReportInput& input) {
+  using nlohmann::ordered_json;
+  const Tally& tally = input.tally;
+  Sums sums = sum(input);
+  ordered_json out;
+  out["capture"] = input.in_path;
+  out["packets"] = tally.packets_in;
+  out["packets_cut"] = tally.packets_cut;
+  out["packets_late"] = tally.packets_late;
+  out["connections"] = tally.connections;
+  out["requests"] = {{"admitted", tally.requests_admitted}, {"refused", tally.requests_refused}};
+  add_tables(out, input, sums);
   out["sources"] = {{"count", tally.sources.size()},
                     {"packets_of_others", tally.other_sources.packets},
                     {"top_refused", sources_json(top_by(&SourceTally::requests_refused, tally))},
                     {"top_admitted", sources_json(top_by(&SourceTally::requests_admitted, tally))}};
-  for (size_t i = 0; i < sums.exhausted.size(); i++)
-    out["exhaustion"][std::string(exhaustion_counters[i].name)] = sums.exhausted[i];
+  add_exhaustion(out, sums);
   out["packets_out"] = sums.frames_out;
   out["resets_out"] = sums.resets_out;
   out["packets_crossed"] = sums.crossed;
   out["conserved"] = tally.violation.empty();
   if (!tally.violation.empty()) out["violation"] = tally.violation;
-  // A path need not be UTF-8; JSON must be.
-  return out.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  return dump(out);
 }
 
 }  // namespace surgegate

@@ -32,10 +32,13 @@ advice_configure() { # LOG
   say 'if the tree was moved or copied since the last build, remove the build directory (rm -r build) and start this again.'
 }
 
+# Asked besides the log, which a full disk takes no line of.
+disk_is_full() { (($(df --output=avail -k . | tail -n 1) < 10240)); }
+
 advice_build() { # LOG
   if grep -qsE 'Killed|[Cc]annot allocate memory|out of memory|virtual memory exhausted' "$1"; then
     say 'the machine ran out of memory: start this again with -j 1, which goes on from here.'
-  elif grep -qs 'No space left on device' "$1"; then
+  elif grep -qs 'No space left on device' "$1" || disk_is_full; then
     say 'the disk is full: make room (the build wants about 1 GB), then start this again; it goes on from here.'
   else
     say 'the first "error:" above or in the log says what the compiler does not accept. If you changed nothing, start again from nothing: rm -r build'

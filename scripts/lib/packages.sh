@@ -71,15 +71,20 @@ install_packages() { # INSTALL(true|false) PACKAGE...
     step --live packages "packages: installing ${#missing[@]} (${missing[*]})" \
       $become_root bash scripts/lib/apt-install "${missing[@]}"
   else
-    complain "Packages are missing, and installing them takes root or sudo. As root: apt-get install --no-install-recommends ${missing[*]}"
+    complain "Packages are missing, and installing them takes root or sudo. As root: apt-get update && apt-get install --no-install-recommends ${missing[*]}"
     complain 'Then start this again; or add --no-install to go on without them.'
     return 1
   fi
 }
 
 advice_packages() { # LOG
-  if grep -qs 'Unable to locate package' "$1"; then
+  # Without a network apt has no lists, so that it cannot locate a package either.
+  if grep -qsE 'Failed to fetch|Could not (resolve|connect)|Temporary failure' "$1"; then
+    say 'the package mirror was not reached: look at the network and at /etc/apt/sources.list (sudo apt-get update), then start this again.'
+  elif grep -qs 'Unable to locate package' "$1"; then
     say 'Surgegate is built on Debian 12 (bookworm). Elsewhere, install the equivalents by hand and add --no-install.'
+  elif grep -qsE 'dpkg was interrupted|dpkg: error' "$1"; then
+    say 'dpkg has something unfinished: sudo dpkg --configure -a && sudo apt-get --fix-broken install, then start this again.'
   elif grep -qs 'Could not get lock' "$1"; then
     say 'another apt or dpkg is at work on this machine; wait for it, then start this again.'
   else

@@ -18,14 +18,23 @@ PROJECT = "surgegate"
 WHY_LINES_MAX = 40
 
 
+class MesonTest:
+    """A test that is registered with meson: in a suite that is the first part of its label, and in `root` if it needs that."""
+
+    def __init__(self, told):
+        suites = [suite.rpartition(":")[2] for suite in told["suite"]]
+        self.name, self.protocol, self.program = told["name"], told["protocol"], told["cmd"][0]
+        self.label, self.needs_root = f"{suites[0]}/{self.name}", "root" in suites
+
+
 def meson_tests(build):
-    """What is registered with meson in a configured build directory: {name: (label, protocol)}."""
+    """What is registered with meson in a configured build directory: {name: MesonTest}."""
     told = subprocess.run(["meson", "introspect", "--tests", build], check=True, capture_output=True, text=True).stdout
-    tests = json.loads(told)
-    names = [test["name"] for test in tests]
+    tests = [MesonTest(test) for test in json.loads(told)]
+    names = [test.name for test in tests]
     if twice := {name for name in names if names.count(name) > 1}:
         sys.exit(f"results.py: several meson tests are called {', '.join(twice)}, and would overwrite each other's report")
-    return {test["name"]: (f"{test['suite'][0].rpartition(':')[2]}/{test['name']}", test["protocol"]) for test in tests}
+    return {test.name: test for test in tests}
 
 
 def gtest_section(stdout, case):
@@ -57,16 +66,25 @@ def meson_cases(build):
     junit = ElementTree.parse(logs / "testlog.junit.xml").getroot()
     for line in (logs / "testlog.json").read_text().splitlines():
         run = json.loads(line)
-        label, protocol = tests[run["name"].rpartition(" / ")[2]]
+        test = tests[run["name"].rpartition(" / ")[2]]
         suites = [s for s in junit.iter("testsuite") if s.get("name").startswith(f"{PROJECT}.{run['name']}.")]
-        cases = list(gtest_cases(label, suites, run["stdout"]))
+        cases = list(gtest_cases(test.label, suites, run["stdout"]))
         yield from cases
         ended_well = run["result"] in ("OK", "EXPECTEDFAIL")
         printed = run["stdout"] + run.get("stderr", "")
         if not ended_well and all(fault is None for _, fault in cases):
-            yield label, f"{run['result']}, {ending(run['returncode'])}\n{tail(printed)}"
+            yield test.label, f"{run['result']}, {ending(run['returncode'])}\n{tail(printed)}"
         elif not cases:
-            yield label, "it has no case" if protocol == "gtest" else None
+            yield test.label, "it has no case" if test.protocol == "gtest" else None
+
+
+def gtest_program_cases(label, log, status):
+    """(name, fault or None) for a GoogleTest program that ran by itself, and left its report beside its log."""
+    printed, report = Path(log).read_text(), Path(log).with_suffix(".xml")
+    cases = list(gtest_cases(label, ElementTree.parse(report).getroot().iter("testsuite"), printed)) if report.exists() else []
+    yield from cases
+    if not cases or (status != 0 and all(fault is None for _, fault in cases)):
+        yield label, f"{ending(status)}\n{tail(printed)}"
 
 
 def unittest_cases(label, log, status):
@@ -126,15 +144,22 @@ def summary(file):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("labels", help="print the meson tests as SUITE/NAME").add_argument("build")
-    for command, arguments in {"meson": ["build"], "unittest": ["label", "log", "status"], "one": ["label", "status", "why"],
-                               "summary": []}.items():
+    labels = commands.add_parser("labels", help="print the meson tests as SUITE/NAME")
+    labels.add_argument("build")
+    labels.add_argument("--root", action="store_true", help="those that need root, not those that do not")
+    program = commands.add_parser("program", help="print where the program of a meson test is")
+    program.add_argument("build")
+    program.add_argument("name")
+    for command, arguments in {"meson": ["build"], "unittest": ["label", "log", "status"], "gtest": ["label", "log", "status"],
+                               "one": ["label", "status", "why"], "summary": []}.items():
         its_parser = commands.add_parser(command)
         for argument in ["file", *arguments]:
             its_parser.add_argument(argument, type=int if argument == "status" else str)
     options = parser.parse_args()
     if options.command == "labels":
-        print("\n".join(label for label, _ in meson_tests(options.build).values()))
+        print("\n".join(test.label for test in meson_tests(options.build).values() if test.needs_root == options.root))
+    elif options.command == "program":
+        print(meson_tests(options.build)[options.name].program)
     elif options.command == "meson":
         try:
             cases = list(meson_cases(options.build))
@@ -143,6 +168,8 @@ def main():
         add(options.file, cases)
     elif options.command == "unittest":
         add(options.file, unittest_cases(options.label, options.log, options.status))
+    elif options.command == "gtest":
+        add(options.file, gtest_program_cases(options.label, options.log, options.status))
     elif options.command == "one":
         add(options.file, [(options.label, None if options.status == 0 else options.why)])
     else:

@@ -27,7 +27,7 @@ count_step() {
 }
 
 # Runs a command as a numbered step: one line with the time it took. Its output goes to
-# build/logs/LOG.log; with --live, and if stdout is a terminal, to the terminal as well as it comes.
+# build/logs/LOG.log; with --live, and if stdout is a terminal, to the terminal as well, as it comes.
 # On failure the end of the log is shown, where the rest is, and what the function advice_LOG has to say.
 # Returns the command's exit status.
 step() { # [--live] LOG TITLE COMMAND...
@@ -39,6 +39,35 @@ step() { # [--live] LOG TITLE COMMAND...
 heading() { # TITLE
   count_step
   say "$step_prefix $1"
+}
+
+# To a terminal: lines as they come, but ninja's progress ("[3/90] Compiling ...") in one line that changes.
+show_live() {
+  local line columns progress=false
+  columns=$(stty size <&1 2>/dev/null) || columns='24 80'
+  columns=${columns#* }
+  ((columns > 1)) || columns=80
+  while IFS= read -r line || [[ -n $line ]]; do
+    if [[ $line =~ ^\[[0-9]+/[0-9]+\]\  ]]; then
+      printf '\r\e[K%s' "${line:0:columns-1}"
+      progress=true
+    else
+      ! $progress || printf '\n'
+      printf '%s\n' "$line"
+      progress=false
+    fi
+  done
+  ! $progress || printf '\n'
+}
+
+# For SIGINT and SIGTERM. What was under way has ended, and its last words were for nobody. It may be that a
+# function was, with this shell's own output in a log.
+exec {own_stderr}>&2
+interrupted() {
+  exec 2>&"$own_stderr"
+  [[ ! -t 2 ]] || printf '\n' >&2
+  complain 'interrupted; start it again, it goes on'
+  exit 130
 }
 
 # A part of a step: indented, without a number.
@@ -60,7 +89,7 @@ numbered() { # PREFIX [--live] LOG TITLE COMMAND...
   rm -f "$log" # an older one would speak for this step
   if $live; then
     printf '\n'
-    "$@" </dev/null || status=$?
+    "$@" 2>&1 </dev/null | tee "$log" | show_live || status=${PIPESTATUS[0]}
     printf '%s %s ... ' "$prefix" "$title"
   else
     "$@" >"$log" 2>&1 </dev/null || status=$?
@@ -75,10 +104,8 @@ numbered() { # PREFIX [--live] LOG TITLE COMMAND...
 }
 
 report_failure() { # NAME LOG LIVE
-  if ! $3; then
-    tail -n 30 "$2" | sed 's/^/  | /'
-    say "  The whole log: $2"
-  fi
+  $3 || tail -n 30 "$2" | sed 's/^/  | /'
+  say "  The whole log: $2"
   local advice=advice_${1%%[/-]*}
   if declare -F "$advice" >/dev/null; then
     "$advice" "$2" | sed 's/^/  What to do: /'

@@ -46,7 +46,7 @@ class CheckTest(unittest.TestCase):
             with self.subTest(policy.name):
                 done = surgegate("check", policy)
                 self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
-                self.assertRegex(done.stdout.splitlines()[-1], r": 0 faults, \d+ warnings?: can be used$")
+                self.assertRegex(done.stdout.splitlines()[-1], r": 0 faults, \d+ warnings?(, \d+ notes?)?: can be used$")
 
     def test_all_faults_at_once_by_place_with_the_word_that_was_meant(self):
         policy = self.policy(FAULTS)
@@ -60,6 +60,29 @@ class CheckTest(unittest.TestCase):
         self.assertRegex(done.stdout, r"brust.*did you mean `burst`\?")
         self.assertRegex(done.stdout, r"wep.*did you mean `web`\?")
         self.assertEqual(summary, f"{policy}: {len(faults)} faults, 0 warnings: cannot be used")
+
+    def test_totals_count_every_line(self):
+        for text, due in ((FAULTS.replace("brust", "burst"), "1 fault, 0 warnings: cannot be used"),
+                          (FAULTS.replace("brust", "burst").replace("wep", "web").replace(
+                              "burst: 40", "burst: 40, unit: connections").replace("[source]", "[client]"),
+                           "0 faults, 0 warnings, 1 note: can be used")):
+            *findings, summary = surgegate("check", self.policy(text)).stdout.splitlines()
+            self.assertEqual((summary.partition(": ")[2], len(findings)), (due, 1), findings)
+
+    def test_an_override_that_has_ended_does_nothing_and_a_far_one_does(self):
+        policy = self.policy(FAULTS.replace("brust", "burst").replace("wep", "web").replace("pools:", """overrides:
+  - {limit: shop/per-source, rate: 1/s, burst: 40, until: 2001-09-09T01:46:40Z}
+pools:"""))
+        done = surgegate("check", policy)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertRegex(done.stdout, r"policy\.yaml:7:\d+: warning: the override of shop/per-source ended \d+ days ago: it does nothing\n")
+        policy.write_text(policy.read_text().replace("2001", "9001"))
+        self.assertNotIn("ended", surgegate("check", policy).stdout)
+
+    def test_a_policy_that_is_missing_is_named_once(self):
+        done = surgegate("check", "nowhere.yaml")
+        self.assertEqual(done.stdout, "nowhere.yaml: fault: cannot be read: No such file or directory\n"
+                                      "nowhere.yaml: 1 fault, 0 warnings: cannot be used\n")
 
     def test_a_pattern_that_hyperscan_refuses(self):
         done = surgegate("check", self.policy(PATTERN))

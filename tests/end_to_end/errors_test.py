@@ -3,6 +3,7 @@
 """What `surgegate replay` does with what it cannot use: one clear line, exit status 2, and every file as it was."""
 
 import os
+import re
 import shutil
 import signal
 import stat
@@ -66,7 +67,7 @@ class ErrorsTest(unittest.TestCase):
         return path
 
     def test_a_capture_that_is_missing(self):
-        self.refused("nowhere.pcap", "No such file", **{"in": self.directory / "nowhere.pcap"})
+        self.refused("nowhere.pcap: No such file or directory$", **{"in": self.directory / "nowhere.pcap"})
 
     def test_a_capture_that_is_a_directory(self):
         self.refused(str(self.directory), **{"in": self.directory})
@@ -84,16 +85,27 @@ class ErrorsTest(unittest.TestCase):
                 with self.subTest(f"{capture.name}, {size} bytes"):
                     self.refused("truncated", "broken", **{"in": self.made("broken", data[:size])})
 
+    def test_a_capture_that_breaks_off_says_where_and_how_to_go_on(self):
+        """As one does whose tcpdump was killed. What the message says to do is done, and the replay goes on with it."""
+        for capture in (CAPTURE, CAPTURE_NG):
+            data, count = capture.read_bytes(), len(wire.read_capture(capture))
+            broken = self.made("broken", data[:-1])
+            advice = f"tcpdump -r {broken} -w whole.pcap"
+            self.refused(f"packet {count} cannot be read: ", f"with the {count - 1} before it: {advice}$", **{"in": broken})
+            directory = Path(tempfile.mkdtemp(dir=scratch()))
+            subprocess.run(advice.split(), cwd=directory, capture_output=True, timeout=TIMEOUT_S)
+            self.assertEqual(replay(directory / "whole.pcap").report["packets"], count - 1)
+
     def test_a_capture_with_a_record_that_lies(self):
         data = bytearray(CAPTURE.read_bytes())
         struct.pack_into("<I", data, 24 + 8, 0x7FFFFFFF)
-        self.refused("liar.pcap", **{"in": self.made("liar.pcap", bytes(data))})
+        self.refused("liar.pcap: broken capture: packet 1 cannot be read: [^;]*$", **{"in": self.made("liar.pcap", bytes(data))})
 
     def test_a_capture_with_a_time_that_no_clock_has_shown(self):
         data = bytearray(CAPTURE_NG.read_bytes())
         enhanced = data.index(struct.pack("<I", 6), struct.unpack_from("<I", data, 4)[0])
         struct.pack_into("<I", data, enhanced + 12, 0xFFFFFFFF)  # the time's upper half
-        self.refused("strange.pcapng: broken capture", "between 1970 and 2106",
+        self.refused("strange.pcapng: broken capture: packet 1 is", "between 1970 and 2106",
                      **{"in": self.made("strange.pcapng", bytes(data))})
 
     def test_a_capture_of_another_link_type(self):
@@ -128,6 +140,16 @@ class ErrorsTest(unittest.TestCase):
         for workers in ("0", "x", "-1", "1.5", "129", "99999999999999999999", ""):
             self.refused("--workers", workers=workers)
 
+    def test_help_and_version(self):
+        version, = re.findall(r"(?m)^  version: '(.*)',", (ROOT / "meson.build").read_text())
+        done = surgegate("--version")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, f"surgegate {version}\n", ""))
+        told = surgegate("--help").stdout
+        self.assertIn("surgegate check policy.yaml", told)
+        for command in ("replay", "run", "check", "explain-rules"):
+            self.assertRegex(told, rf"(?m)^ +{command} ")
+        self.assertRegex(surgegate("replay", "--help").stdout, r"--workers 1\.\.128\S*\s+How many")
+
     def test_commands(self):
         self.refused("no command `relay`", "there are: replay run check explain-rules", words=["relay"])
         self.refused("a command is missing", "there are: replay run check explain-rules", words=[])
@@ -140,6 +162,11 @@ class ErrorsTest(unittest.TestCase):
         (self.directory / "taken").mkdir()
         self.refused("taken: is a directory", out=self.directory / "taken")
         self.refused("taken: is a directory", verdicts=self.directory / "taken")
+
+    def test_standard_output_is_not_for_captures(self):
+        for option in ("out", "verdicts"):
+            self.refused("-: standard output is the report's, the name of a file is expected$", **{option: "-"},
+                         run=lambda *words: surgegate(*words, cwd=self.directory))
 
     def test_names_that_are_one_file(self):
         capture = self.directory / "capture.pcap"
@@ -227,6 +254,17 @@ class RunErrorsTest(unittest.TestCase):
         self.refused("surgegate run: pool `web` forwards through a tunnel, .* use `forward: l2`",
                      "--policy", POLICY, "--interface", "lo")
 
+    def test_an_interface_that_is_down_or_no_ethernet(self):
+        """In a network namespace of its own, where loopback and one end of a veth pair are all that there is."""
+        become_root = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+        for interface, why in (("lo", "`lo` is not one: `run` needs an Ethernet interface"),
+                               ("v0", "`v0` is down: ip link set v0 up")):
+            script = 'PATH=$PATH:/usr/sbin:/sbin ip link add v0 type veth peer name v1 || exit 77; exec "$@"'
+            words = [PROGRAM, "run", "--policy", LIVE_POLICY, "--interface", interface]
+            done = subprocess.run(["unshare", *become_root, "--net", "sh", "-c", script, "sh", *map(str, words)],
+                                  capture_output=True, text=True, timeout=TIMEOUT_S)
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (2, "", f"surgegate run: {why}\n"))
+
     def test_a_user_who_is_not_root(self):
         nobody = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.geteuid() == 0 else []
         program = shutil.copy(PROGRAM, tempfile.mkdtemp(dir="/tmp"))
@@ -270,6 +308,15 @@ class UnusualTest(unittest.TestCase):
         self.assertEqual(read, replay(CAPTURE).out.read_bytes())
         self.assertTrue(stat.S_ISFIFO(os.stat(pipe).st_mode))
 
+    def test_a_capture_from_standard_input(self):
+        for capture in (CAPTURE, CAPTURE_NG):
+            out = self.directory / "out.pcap"
+            with subprocess.Popen(["cat", capture], stdout=subprocess.PIPE) as writer:
+                done = surgegate("replay", "--policy", POLICY, "--in", "-", "--out", out, stdin=writer.stdout)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertEqual(out.read_bytes(), replay(capture).out.read_bytes())
+            out.unlink()
+
     def test_a_capture_without_packets(self):
         empty = self.directory / "empty.pcap"
         wire.write_pcap(empty, [])
@@ -306,8 +353,8 @@ class UnusualTest(unittest.TestCase):
             for path in (home, home / "out"):
                 os.chown(path, NOBODY, NOBODY)
         environment = {"PATH": os.environ["PATH"], "TMPDIR": str(home)}
-        done = subprocess.run([*become, home / PROGRAM.name, "replay", "--policy", home / POLICY.name, "--in",
-                               home / CAPTURE.name, *words], cwd=home, env=environment, capture_output=True, text=True,
+        capture = [] if "--in" in words else ["--in", home / CAPTURE.name]
+        done = subprocess.run([*become, home / PROGRAM.name, "replay", "--policy", home / POLICY.name, *capture, *words], cwd=home, env=environment, capture_output=True, text=True,
                               timeout=TIMEOUT_S)
         return done, contents(home / "out")
 
@@ -315,6 +362,15 @@ class UnusualTest(unittest.TestCase):
         done, written = self.as_nobody("--out", "out/out.pcap")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(written, {"out.pcap": replay(CAPTURE).out.read_bytes()})
+
+    def test_an_ordinary_user_who_may_not_read_the_capture(self):
+        closed = Path(tempfile.mkdtemp(dir="/tmp"))
+        self.addCleanup(shutil.rmtree, closed)
+        closed.chmod(0o755)
+        (closed / "closed.pcap").touch(0o000)
+        done, written = self.as_nobody("--in", closed / "closed.pcap", "--out", "out/out.pcap")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertEqual(done.stderr, f"surgegate replay: {closed}/closed.pcap: Permission denied\n")
 
     def test_an_ordinary_user_who_may_not_write_there(self):
         done, written = self.as_nobody("--out", "out/out.pcap", "--verdicts", "verdicts.jsonl", mode=0o555)

@@ -9,7 +9,7 @@ from collections import Counter
 
 sys.dont_write_bytecode = True
 import wire  # noqa: E402
-from gate import CAPTURES, DEMO_POLICY, DRAIN_POLICY, KEEPALIVE, MIXED, POLICY, in_parallel, replay, scratch, surgegate  # noqa: E402
+from gate import CAPTURES, DEMO_POLICY, DRAIN_POLICY, KEEPALIVE, MIXED, POLICY, ROOT, in_parallel, replay, scratch, surgegate  # noqa: E402
 from shop import BACKENDS, REFUSALS  # noqa: E402
 
 VERDICTS = ("forwarded", "answered", "dropped", "to_kernel")
@@ -41,6 +41,23 @@ class ReplayTest(unittest.TestCase):
     def test_there_are_captures_of_every_kind(self):
         self.assertGreater(len(CAPTURES), 20)
         self.assertEqual({path.suffix for path in CAPTURES}, {".pcap", ".pcapng"})
+
+    def test_where_no_packet_is_for_a_service_the_report_says_where_services_are(self):
+        """Whose capture is of other addresses than his policy sees it at once; nobody else is bothered."""
+        def told(capture, policy):
+            words = ("replay", "--policy", policy, "--in", capture, "--out", "/dev/null")
+            return "\n".join(line for line in surgegate(*words).stdout.splitlines() if "no packet was for" in line)
+
+        elsewhere = scratch() / "elsewhere.yaml"
+        elsewhere.write_text(DRAIN_POLICY.read_text().replace(
+            '["198.51.100.10:80", "[2001:db8::10]:80"]', '["203.0.113.9:80", "203.0.113.9:81", "[2001:db8:9::9]:80"]'))
+        self.assertEqual(told(KEEPALIVE, elsewhere),
+                         "  no packet was for a service; the policy's are at "
+                         "203.0.113.9:80 tcp, 203.0.113.9:81 tcp, [2001:db8:9::9]:80 tcp")
+        self.assertEqual(told(KEEPALIVE, POLICY), "")
+        empty = scratch() / "nothing.pcap"
+        wire.write_pcap(empty, [])
+        self.assertEqual(told(empty, elsewhere), "")
 
     def test_packets_are_conserved_and_the_report_adds_up(self):
         for capture in CAPTURES:
@@ -187,6 +204,13 @@ class ReplayTest(unittest.TestCase):
         refused = {frame.packet.source for frame, line in zip(wire.read_capture(MIXED), done.lines, strict=True)
                    if line["reason"] in ("limit_requests", "limit_requests_silent")}
         self.assertEqual(refused, {IMPATIENT, *IN_PIECES})
+        # What the captures' page says of it.
+        reasons = Counter(line["reason"] for line in done.lines if line["flow"].startswith(f"{IMPATIENT}:"))
+        counted = reasons["request"], reasons["limit_requests"], reasons["refused_resend"]
+        self.assertEqual(sum(counted), 300)
+        page = " ".join((ROOT / "tests/captures/README.md").read_text().split())
+        self.assertIn("{} of the 300 requests of 192.0.2.11 in `mixed.pcapng` are admitted, {} refused, and {} are"
+                      .format(*counted), page)
 
 
 if __name__ == "__main__":

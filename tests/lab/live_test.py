@@ -296,6 +296,9 @@ class AccountTest(unittest.TestCase):
             self.check(status, account, seen, nginx.requests())
             self.assertRegex(gate.said.read_text(), rf"^surgegate run: on eth0 with {POLICY}\n"
                                                     r"(surgegate run: [01] of 1 backends have a link address on eth0\n)+$")
+            self.assertEqual({row["backend"] for row in account["backends"]}, {"web/web1"})
+            self.assertEqual(sum(row["packets"] for row in account["backends"]),
+                             sum(row["packets"] for row in account["reasons"] if row["verdict"] == "forwarded"))
 
     def open_connections(self, segment):
         return segment.client.run("ss", "-Htan", "exclude", "time-wait").stdout

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "config/compile.h"
 #include "config/limits.h"
 #include "tests/unit/config/told.h"
 
@@ -20,6 +21,37 @@ Policy policy_of(const std::string& text, std::map<std::string, std::string> fil
 }
 
 const std::string pool = "pools: {web: {forward: l2, backends: {w1: {address: 10.0.0.1}}}}\n";
+
+// "\b" in YAML's double quotes is a backspace, not a regular expression's border of a word.
+TEST(Parse, WarnsOfPatternsThatYamlHasUnescaped) {
+  const auto warnings = [](const std::string& pattern) {
+    return told(
+        load_text("version: 1\nsignatures:\n  s: {field: user-agent, then: drop, patterns: [" +
+                  pattern + "]}\n"),
+        Severity::warning);
+  };
+  EXPECT_NE(warnings(R"("\bcurl")")
+                .find("3:49: `\\x08curl` holds the control character 0x08, as which YAML reads a "
+                      "backslash sequence in double quotes; expected a pattern in single quotes"),
+            std::string::npos)
+      << warnings(R"("\bcurl")");
+  for (const char* fine : {R"('\bcurl')", R"("\\bcurl")", R"("a\tb\r\n")"})
+    EXPECT_EQ(warnings(fine).find("control character"), std::string::npos) << fine;
+}
+
+TEST(Parse, AStatusThatCannotAnswerIsToldOnce) {
+  const std::string text =
+      "version: 1\nresponses:\n  busy: {status: 426}\nlimits:\n"
+      "  l: {key: [source], rate: 1/s, burst: 1, over: busy}\nservices:\n"
+      "  s: {vips: [\"192.0.2.1:80\"], protocol: http, pool: p, limits: [l]}\npools:\n"
+      "  p: {forward: l2, backends: {b: {address: 10.0.0.1}}}\n";
+  const Parsed parsed = load_text(text);
+  ASSERT_EQ(told(parsed), "");
+  const auto findings = compile({parsed.policy}).findings;
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].what, "status 426 cannot answer a refused request");
+  EXPECT_TRUE(findings[0].expected.starts_with("a status from 400 to 599"));
+}
 
 TEST(Parse, ReadsLimits) {
   const Policy policy = policy_of(pool + R"(
@@ -300,7 +332,7 @@ pools: {web: {forward: l2, backends: {w1: {address: 10.0.0.300}}}}
 )"),
             R"(1:10: version `2` is not known here; expected 1
 2:1: unknown key `defalts` in the policy; expected one of version, include, defaults, clients, lists, responses, limits, signatures, penalties, services, overrides, pools; did you mean `defaults`?
-4:13: `clint` is not a part of a key; expected one of source, client, path, method, host; did you mean `client`?
+4:13: `clint` is not a part of a key; expected one of source, client, path, method, host, "header:NAME"; did you mean `client`?
 4:27: `100/sec` is not a rate; expected a rate like 100/s, 5/min, 1.5k/s, 2M/s, 1/h or 10/d; did you mean `100/s`?
 4:43: a burst of 0 lets nothing through; expected 1 or more
 4:52: no response is named `slow-dwn`; expected one declared under `responses`
@@ -596,7 +628,7 @@ TEST(Parse, RefusesWhatIsNoPolicyInOneLine) {
   EXPECT_EQ(faults_of("[1, 2]").substr(0, 31), "1:1: a list does not fit here; ");
   EXPECT_EQ(faults_of("limits: {}\n"), "1:1: the policy lacks its key `version`\n");
   MemoryFiles none({});
-  EXPECT_EQ(told(load("p.yaml", none)), ": `p.yaml` cannot be read: No such file or directory\n");
+  EXPECT_EQ(told(load("p.yaml", none)), ": cannot be read: No such file or directory\n");
   EXPECT_TRUE(faults_of("version: 1\ninclude: ['" + std::string(9, '*') + "']\n")
                   .starts_with("2:11: `*********` does not fit here"));
 }

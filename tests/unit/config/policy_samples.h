@@ -186,7 +186,7 @@ inline policy::Policy full() {
   incident.service = name("shop");
   incident.limit = name("per-client");
   incident.rate.value = per_second(20);
-  incident.until_unix_s = 1'795'993'140;
+  incident.until_unix_s.value = 1'795'993'140;
   p.overrides = {incident};
   return p;
 }

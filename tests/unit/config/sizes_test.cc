@@ -62,8 +62,10 @@ TEST(Sizes, BucketsForAMillionSources) {
 TEST(Sizes, RowsAreATableAndJson) {
   const std::vector<SizeRow> rows = {{"image", "vips", 2, 48}, {"host", "image in force", 1, 1536}};
   EXPECT_EQ(to_text(rows),
+            "where   what                 count        size\n"
             "image   vips                     2        48 B\n"
-            "host    image in force           1     1.5 KiB\n");
+            "host    image in force           1     1.5 KiB\n"
+            "host    in all                         1.5 KiB\n");
   EXPECT_EQ(to_json(rows).dump(),
             R"([{"bytes":48,"count":2,"what":"vips","where":"image"},)"
             R"({"bytes":1536,"count":1,"what":"image in force","where":"host"}])");

@@ -108,6 +108,16 @@ TEST(YamlTree, TellsWhereTheTextIsNoYaml) {
   EXPECT_TRUE(seen.faults.starts_with("p:2:13: fault: this is not YAML: ")) << seen.faults;
 }
 
+TEST(YamlTree, TellsOfATabThatIndents) {
+  const std::string rest =
+      ": fault: a tab in front of the line's text; expected spaces: YAML takes no tabs for "
+      "indentation\n";
+  EXPECT_EQ(see("a:\n\tb: 1\n").faults, "p:2:1" + rest);
+  EXPECT_EQ(see("a:\n  b: 1\n \t c: 2\n").faults, "p:3:2" + rest);
+  EXPECT_EQ(see("a:\n  - x\n\t- y\n").faults, "p:3:1" + rest);
+  EXPECT_EQ(see("a: {b: 1,\n\tc: 2}\n").faults, "") << "there it does not indent";
+}
+
 // yaml-cpp takes U+0004 for the end of the file: what follows would silently not count.
 TEST(YamlTree, RefusesBytesThatDoNotBelongIntoText) {
   EXPECT_EQ(see(std::string_view("a: 1\n\x04limits: {}", 17)).faults,
