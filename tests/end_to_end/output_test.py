@@ -145,8 +145,7 @@ class OutputTest(unittest.TestCase):
             self.same(kept.flags, whole.flags & ~(FIN | PSH))
             self.assertLess(len(kept.tcp_data), len(whole.tcp_data), self.said)
             self.same(kept.tcp_data, whole.tcp_data[: len(kept.tcp_data)])
-            self.assertTrue(kept.tcp_data.endswith(b"\r\n\r\n"), self.said)
-            self.assertIn(b" HTTP/1.1\r\n", whole.tcp_data[len(kept.tcp_data) :], self.said)
+            self.assertRegex(whole.tcp_data[len(kept.tcp_data) :], rb"^[A-Z]+ /", self.said)
         self.assertGreater(trimmed, 0)
 
     def test_answers_go_back_the_way_the_packet_came(self):
