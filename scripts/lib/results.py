@@ -24,6 +24,7 @@ class MesonTest:
     def __init__(self, told):
         suites = [suite.rpartition(":")[2] for suite in told["suite"]]
         self.name, self.protocol, self.program = told["name"], told["protocol"], told["cmd"][0]
+        self.depends = told["depends"]
         self.label, self.needs_root = f"{suites[0]}/{self.name}", "root" in suites
 
 
@@ -35,6 +36,13 @@ def meson_tests(build):
     if twice := {name for name in names if names.count(name) > 1}:
         sys.exit(f"results.py: several meson tests are called {', '.join(twice)}, and would overwrite each other's report")
     return {test.name: test for test in tests}
+
+
+def targets(build, labels):
+    """What must be built for the tests of these labels, as meson's targets: their programs, and what those depend on."""
+    told = subprocess.run(["meson", "introspect", "--targets", build], check=True, capture_output=True, text=True).stdout
+    names = {target["id"]: target["name"] for target in json.loads(told)}
+    return sorted({names[depends] for test in meson_tests(build).values() if test.label in labels for depends in test.depends})
 
 
 def gtest_section(stdout, case):
@@ -147,6 +155,9 @@ def main():
     labels = commands.add_parser("labels", help="print the meson tests as SUITE/NAME")
     labels.add_argument("build")
     labels.add_argument("--root", action="store_true", help="those that need root, not those that do not")
+    wanted = commands.add_parser("targets", help="print what must be built for these tests")
+    wanted.add_argument("build")
+    wanted.add_argument("labels", nargs="*")
     program = commands.add_parser("program", help="print where the program of a meson test is")
     program.add_argument("build")
     program.add_argument("name")
@@ -158,6 +169,8 @@ def main():
     options = parser.parse_args()
     if options.command == "labels":
         print("\n".join(test.label for test in meson_tests(options.build).values() if test.needs_root == options.root))
+    elif options.command == "targets":
+        print("\n".join(targets(options.build, options.labels)))
     elif options.command == "program":
         print(meson_tests(options.build)[options.name].program)
     elif options.command == "meson":
