@@ -39,7 +39,8 @@ enum sg_flow_flag {
   SG_FLOW_ANSWER_HEAD = 8,  // tombstone: the refused request was a HEAD: no body
   SG_FLOW_UPGRADE = 16,     // an upgrade was asked for: what the backend says now need not be HTTP
   SG_FLOW_TUNNEL = 32,      // where a route allows that: what cannot be a request opens a tunnel
-  SG_FLOW_PENDING = 64      // pending_seq is meaningful
+  SG_FLOW_PENDING = 64,     // pending_seq is meaningful, and the low one but in a tombstone
+  SG_FLOW_PENDING_DEAD = 128  // .. but what comes there cannot be read: it stood within a head
 };
 
 // A range of the stream that was judged and forwarded: what a resend is compared with.
@@ -57,10 +58,11 @@ struct sg_flow {
   union {
     struct {
       __u32 next_seq;  // the first byte not judged yet
-      __u32
-          pending_seq;  // first byte of a connection that a SYN wants to open in place of this one
-      __u32 request_ack;  // what the client had acknowledged when the last request was judged
-      __u32 reserved;
+      // Next byte of another connection that the backend may have instead, and where what it may
+      // have read of that begins.
+      __u32 pending_seq;
+      __u32 pending_low_seq;
+      __u32 request_ack;      // what the client had acknowledged when the last request was judged
       __u64 body_left_bytes;  // bytes from next_seq on that pass unread (http_chunks.h: or a size)
     };
     struct {

@@ -63,6 +63,8 @@
   X(limit_requests_silent, dropped, police,                                                        \
     "over a limit counted in requests, where an answer would not be safe")                         \
   X(tcp_urgent, dropped, track, "urgent data, which a backend reads otherwise than it was judged") \
+  X(syn_in_stream, dropped, track,                                                                 \
+    "a SYN inside another connection of this flow, or bytes that would reach over one")            \
   X(out_of_order, dropped, track,                                                                  \
     "comes before the bytes in front of it, which must be read first: it is sent again")           \
   X(old_data, dropped, track, "bytes from before all that is remembered of the connection")        \

@@ -73,9 +73,6 @@ struct Findings {
   uint32_t next_seq_after = 0;
   uint32_t head_end_seq = 0;    // of the head read last
   uint32_t judged_end_seq = 0;  // of the last one that was admitted
-  // The backend of a flow that gave its entry up (flow is null then).
-  uint16_t left_slot = SG_NONE16;
-  uint16_t left_generation = 0;
 
   // police, inspect
   uint16_t refusing_limit = SG_NONE16;

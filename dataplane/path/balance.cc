@@ -124,8 +124,8 @@ void Balancer::balance(std::span<Lane> lanes) {
 uint16_t Balancer::backend_of(Lane& lane) {
   sg_flow* flow = lane.flow;
   auto backends = policy_.image().backends();
-  uint16_t pinned = flow != nullptr ? flow->backend_slot : lane.left_slot;
-  uint16_t generation = flow != nullptr ? flow->backend_generation : lane.left_generation;
+  uint16_t pinned = flow != nullptr ? flow->backend_slot : uint16_t{SG_NONE16};
+  uint16_t generation = flow != nullptr ? flow->backend_generation : uint16_t{0};
   if (pinned < backends.size()) {
     const sg_backend& backend = backends[pinned];
     bool serves = backend.state == SG_BACKEND_ACTIVE || backend.state == SG_BACKEND_DRAIN;

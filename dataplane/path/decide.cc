@@ -16,7 +16,7 @@ constexpr uint64_t answers_in_stream =
 constexpr uint64_t refuses_request =
     answers_in_stream | SG_FOUND(http_malformed_silent) | SG_FOUND(limit_requests_silent) |
     SG_FOUND(limit_requests_drop) | SG_FOUND(signature_silent) | SG_FOUND(signature_drop) |
-    SG_FOUND(unanswered) | SG_FOUND(head_evicted);
+    SG_FOUND(unanswered) | SG_FOUND(head_evicted) | SG_FOUND(syn_in_stream);
 
 constexpr std::array<Rule, SG_REASON_COUNT> rule_table = {{
 #define SG_RULE(name, verdict, step, meaning) \

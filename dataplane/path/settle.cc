@@ -35,7 +35,8 @@ bool closes(const sg_flow& flow, const sg_packet& packet) {
   if (flow.reader == SG_READER_NONE) return true;
   uint32_t seq = packet.tcp_flags & SG_TCP_RST ? packet.seq : packet.seq + packet.payload_length;
   int32_t ahead = seq_distance(flow.next_seq, seq);
-  bool in_body = seq_distance(flow.judged.start_seq + flow.judged.length_bytes, flow.next_seq) > 0;
+  bool in_body = (flow.flags & SG_FLOW_IN_HEAD) == 0 &&
+                 seq_distance(flow.judged.start_seq + flow.judged.length_bytes, flow.next_seq) > 0;
   return ahead == 0 || (in_body && ahead < 0 && seq_distance(flow.judged.start_seq, seq) >= 0);
 }
 
@@ -66,48 +67,49 @@ void Tracker::forget(sg_flow& flow) {
   FlowTable::remove(flow);
 }
 
-// The entry is nobody's when this lane is balanced: what that needs of it stays in the lane.
-void Tracker::give_up_entry(Lane& lane) {
-  lane.left_slot = lane.flow->backend_slot;
-  lane.left_generation = lane.flow->backend_generation;
-  forget(*lane.flow);
-  lane.flow = nullptr;
-}
-
 void Tracker::settle_syn(Lane& lane) {
   sg_flow& flow = *lane.flow;
-  bool is_new = !lane.reopens;
-  if (lane.reopens && flow.state == SG_FLOW_CLOSING) {
-    heads_.give_back(flow);
-    flow.backend_slot = SG_NONE16;
-    is_new = true;
-  }
-  if (is_new) {
+  if (!lane.reopens) {
     open_entry(flow, lane.packet, first_reader(lane));
-    flow.seen_ticks = ticks_;
+  } else if (flow.state == SG_FLOW_CLOSING) {
+    replace(lane, lane.packet);
+    flow.backend_slot = SG_NONE16;
   } else {
     flow.pending_seq = lane.packet.seq + 1;
+    if (flow.state != SG_FLOW_REFUSED) flow.pending_low_seq = flow.pending_seq;
     flow.flags |= SG_FLOW_PENDING;
   }
 }
 
+// Begins another connection in this entry, and remembers where the backend may be in the old one.
+void Tracker::replace(Lane& lane, const sg_packet& syn) {
+  sg_flow& flow = *lane.flow;
+  bool was_refused = flow.state == SG_FLOW_REFUSED;
+  uint32_t end_seq = was_refused ? flow.receive_next : flow.next_seq;
+  uint32_t low_seq = was_refused ? end_seq - SG_REFUSED_REACH_BYTES : flow.judged.start_seq;
+  bool at_head = was_refused || (flow.reader == SG_READER_HEAD && flow.body_left_bytes == 0 &&
+                                 (flow.flags & SG_FLOW_IN_HEAD) == 0);
+  heads_.give_back(flow);
+  open_entry(flow, syn, first_reader(lane));
+  flow.seen_ticks = ticks_;
+  flow.pending_seq = end_seq;
+  flow.pending_low_seq = low_seq;
+  flow.flags = at_head ? SG_FLOW_PENDING : SG_FLOW_PENDING | SG_FLOW_PENDING_DEAD;
+}
+
 // The connection that a SYN wanted to open in place of this one has begun. It keeps the backend, to
-// which its SYN went. Whoever knows addresses and ports can make it look so: where the old one was
-// is remembered in turn, so that it goes on with its next segment; and nothing is answered, but for
-// where a tombstone was, which nobody but its own client can end.
+// which its SYN went. Whoever knows addresses and ports can make it look so: the old one goes on
+// with its next segment, and nothing is answered, but for where a tombstone was, which nobody but
+// its own client can end.
 void Tracker::begin_pending(Lane& lane) {
   sg_flow& flow = *lane.flow;
   bool was_refused = flow.state == SG_FLOW_REFUSED;
-  uint32_t before_seq = flow.next_seq;
-  heads_.give_back(flow);
   uint8_t mss_64 = flow.mss_64;
   sg_packet syn{};
   syn.seq = lane.packet.seq - 1;
-  open_entry(flow, syn, first_reader(lane));
+  replace(lane, syn);
   flow.mss_64 = mss_64;
-  if (was_refused) return;
-  flow.pending_seq = before_seq;
-  flow.flags = SG_FLOW_PENDING | SG_FLOW_PIPELINED;
+  if (!was_refused) flow.flags |= SG_FLOW_PIPELINED;
 }
 
 void Tracker::settle_forwarded(Lane& lane) {
@@ -122,10 +124,7 @@ void Tracker::settle_forwarded(Lane& lane) {
     remember_judged(lane);
     return;
   }
-  if (lane.reason == SG_REASON_refused_rst) {
-    if (packet.seq == flow.receive_next) give_up_entry(lane);
-    return;
-  }
+  if (lane.reason == SG_REASON_refused_rst) return;
   if (flow.state == SG_FLOW_OPENING) flow.state = SG_FLOW_ESTABLISHED;
   if (lane.advance == Advance::piece) keep_piece(lane);
   if (lane.advance == Advance::request) settle_request(lane);

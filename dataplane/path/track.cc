@@ -39,6 +39,14 @@ uint32_t stray_end(std::string_view payload, const HttpHead* head) {
   return static_cast<uint32_t>(payload.size());
 }
 
+// Whether a new connection would begin where the backend may be in the one that this entry is of.
+bool is_in_stream(const sg_flow& flow, uint32_t first_seq) {
+  bool refused = flow.state == SG_FLOW_REFUSED;
+  uint32_t end_seq = refused ? flow.receive_next : flow.next_seq;
+  uint32_t low_seq = refused ? end_seq - SG_REFUSED_REACH_BYTES : flow.judged.start_seq;
+  return first_seq - low_seq <= end_seq - low_seq;
+}
+
 }  // namespace
 
 Part Tracker::take(std::span<Lane> lanes) {
@@ -95,14 +103,22 @@ void Tracker::track_tcp(Lane& lane) {
 // a flow that has an entry wants to open a new connection, and is counted as one; but whether the
 // backend lets it is not seen here (of a live connection it will not: RFC 5961 section 4). So it
 // changes nothing, until a segment comes that continues it. Only a connection that was closed
-// where the backend took it makes room at once.
+// where the backend takes that makes room at once. From then on there are two streams that the
+// backend may be reading, and what is read here must not be a different thing in the other: they
+// may not overlap, and there are never three.
 void Tracker::track_syn(Lane& lane) {
   sg_flow* flow = lane.flow;
   lane.found |= SG_FOUND(syn);
   if (flow != nullptr) {
     uint32_t first_seq = lane.packet.seq + 1;
+    bool is_pending = (flow->flags & SG_FLOW_PENDING) != 0;
     bool again = (flow->state == SG_FLOW_OPENING && flow->next_seq == first_seq) ||
-                 ((flow->flags & SG_FLOW_PENDING) != 0 && flow->pending_seq == first_seq);
+                 (is_pending && flow->pending_seq == first_seq);
+    if (!again && flow->reader != SG_READER_NONE &&
+        (is_pending || is_in_stream(*flow, first_seq))) {
+      lane.found = SG_FOUND(syn_in_stream);
+      return;
+    }
     lane.opens = lane.reopens = !again;
     // Beyond its ten seconds an opening entry may be taken: not by another lane of this burst.
     if (flow->state == SG_FLOW_OPENING) flow->seen_ticks = ticks_;
@@ -122,7 +138,8 @@ void Tracker::track_syn(Lane& lane) {
 // track does this alone changes an entry before the verdict; and what it changes can be undone.)
 bool Tracker::begins_pending(const Lane& lane) const {
   const sg_flow& flow = *lane.flow;
-  return (flow.flags & SG_FLOW_PENDING) != 0 && lane.packet.seq == flow.pending_seq &&
+  return (flow.flags & (SG_FLOW_PENDING | SG_FLOW_PENDING_DEAD)) == SG_FLOW_PENDING &&
+         lane.packet.seq == flow.pending_seq && flow.pending_seq != flow.next_seq &&
          (lane.packet.tcp_flags & SG_TCP_RST) == 0;
 }
 

@@ -68,6 +68,7 @@ class Tracker {
   void found_malformed(Lane& lane);
   bool can_keep(const Lane& lane) const;
   bool answerable(const Lane& lane) const;
+  bool reaches_over_pending(const Lane& lane) const;
   enum class Comparison : uint8_t { none, same, differs };
   Comparison compare_kept(const Lane& lane, uint32_t end_seq) const;
   Comparison compare_judged(const Lane& lane, uint32_t end_seq) const;
@@ -76,13 +77,13 @@ class Tracker {
   // settle.cc
   void settle_forwarded(Lane& lane);
   void settle_syn(Lane& lane);
+  void replace(Lane& lane, const sg_packet& syn);
   void begin_pending(Lane& lane);
   void move_on(const Lane& lane);
   void keep_piece(Lane& lane);
   void settle_request(Lane& lane);
   void remember_judged(Lane& lane);
   void forget(sg_flow& flow);
-  void give_up_entry(Lane& lane);
 
   FlowTable& flows_;
   KeptHeads& heads_;

@@ -59,6 +59,10 @@ void Tracker::read_data(Lane& lane) {
     return;
   }
   bool all_old = start + lane.packet.payload_length <= 0;
+  if (lane.advance == Advance::position && reaches_over_pending(lane)) {
+    lane.found |= SG_FOUND(syn_in_stream);
+    return;
+  }
   if (lane.round == 0 && start < 0) {
     uint32_t old_end = all_old ? lane.packet.seq + lane.packet.payload_length : lane.next_seq_after;
     uint64_t found = compare_old(lane, old_end);
@@ -69,9 +73,28 @@ void Tracker::read_data(Lane& lane) {
   }
   lane.head_offset = static_cast<uint16_t>(-start);
   if (lane.round == 0) lane.first_head_offset = lane.head_offset;
-  if (flow.flags & SG_FLOW_IN_HEAD) return read_rest_of_head(lane);
-  if (flow.reader == SG_READER_HEAD) return read_head(lane);
-  read_chunks(lane);
+  if (flow.flags & SG_FLOW_IN_HEAD)
+    read_rest_of_head(lane);
+  else if (flow.reader == SG_READER_HEAD)
+    read_head(lane);
+  else
+    read_chunks(lane);
+  if (reaches_over_pending(lane)) {
+    lane.found = SG_FOUND(syn_in_stream);
+    lane.counts_request = lane.has_more = false;
+  }
+}
+
+// What stands behind the point where another connection may begin could be something else in that;
+// and so could what stands at it, but where both begin a head.
+bool Tracker::reaches_over_pending(const Lane& lane) const {
+  const sg_flow& flow = *lane.flow;
+  if ((flow.flags & SG_FLOW_PENDING) == 0 || lane.advance == Advance::nothing) return false;
+  bool is_piece = lane.advance == Advance::piece;
+  bool ends_at_head = !is_piece && lane.reader_after == SG_READER_HEAD && lane.body_left_after == 0;
+  uint32_t end_seq = is_piece ? lane.packet.seq + lane.packet.payload_length : lane.next_seq_after;
+  uint32_t room = flow.pending_low_seq - flow.next_seq;
+  return room < end_seq - flow.next_seq || (room == end_seq - flow.next_seq && !ends_at_head);
 }
 
 // Whether the segment's bytes up to end_seq, where they overlap with a kept record, are the same.

@@ -56,6 +56,7 @@ TEST(Decide, EachReasonHasItsVerdict) {
       {"limit_packets", SG_VERDICT_dropped},
       {"limit_connections", SG_VERDICT_dropped},
       {"tcp_urgent", SG_VERDICT_dropped},
+      {"syn_in_stream", SG_VERDICT_dropped},
       {"out_of_order", SG_VERDICT_dropped},
       {"old_data", SG_VERDICT_dropped},
       {"resend_differs", SG_VERDICT_dropped},
