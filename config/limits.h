@@ -27,9 +27,6 @@
 
 // --- HTTP --------------------------------------------------------------------------------------
 #define SG_HTTP_FIELDS_MAX 100
-// How far back a backend may be in a connection that was refused here, if our reset never reached
-// it. A new connection of that flow must begin elsewhere.
-#define SG_REFUSED_REACH_BYTES (1u << 26)
 // A record for kept bytes is 16 KiB with its header: twice what nginx takes for one line, and all
 // of what most servers take for a head.
 #define SG_HEAD_BYTES_MAX 16360

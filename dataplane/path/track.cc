@@ -39,12 +39,12 @@ uint32_t stray_end(std::string_view payload, const HttpHead* head) {
   return static_cast<uint32_t>(payload.size());
 }
 
-// Whether a new connection would begin where the backend may be in the one that this entry is of.
-bool is_in_stream(const sg_flow& flow, uint32_t first_seq) {
-  bool refused = flow.state == SG_FLOW_REFUSED;
-  uint32_t end_seq = refused ? flow.receive_next : flow.next_seq;
-  uint32_t low_seq = refused ? end_seq - SG_REFUSED_REACH_BYTES : flow.judged.start_seq;
-  return first_seq - low_seq <= end_seq - low_seq;
+// Whether a new connection would begin at or behind the end of the one that this entry is of. A
+// stack begins ahead of what it used before [RFC 6528 section 3, RFC 1122 section 4.2.2.13]; and
+// what lies behind, the backend may not have read yet.
+bool is_behind(const sg_flow& flow, uint32_t first_seq) {
+  uint32_t end_seq = flow.state == SG_FLOW_REFUSED ? flow.receive_next : flow.next_seq;
+  return seq_distance(end_seq, first_seq) <= 0;
 }
 
 }  // namespace
@@ -114,8 +114,7 @@ void Tracker::track_syn(Lane& lane) {
     bool is_pending = (flow->flags & SG_FLOW_PENDING) != 0;
     bool again = (flow->state == SG_FLOW_OPENING && flow->next_seq == first_seq) ||
                  (is_pending && flow->pending_seq == first_seq);
-    if (!again && flow->reader != SG_READER_NONE &&
-        (is_pending || is_in_stream(*flow, first_seq))) {
+    if (!again && flow->reader != SG_READER_NONE && (is_pending || is_behind(*flow, first_seq))) {
       lane.found = SG_FOUND(syn_in_stream);
       return;
     }

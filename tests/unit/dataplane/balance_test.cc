@@ -116,50 +116,5 @@ TEST(Balance, ASlotOfAnotherGenerationIsNotFollowed) {
   EXPECT_EQ(journey.worker().counters().balance.repinned, 1u);
 }
 
-// The set of a client's flow in the smallest table: one a shard.
-uint64_t set_of(Client client) {
-  const testing::Bytes frame = client.open();
-  sg_packet packet;
-  sg_read_frame(frame.data(), frame.data() + frame.size(), &packet);
-  const JourneyOptions options;
-  return sg_flow_shard(sg_flow_hash(&options.secret, &packet.tuple));
-}
-
-// A reset gives its connection's entry up, and a SYN takes it within the same burst: each goes its
-// own way, the reset to the backend that has the connection.
-TEST(Balance, AnEntryThatIsTakenWithinABurstIsNobodysButItsNewOwners) {
-  const std::string limits = "limits:\n  per-client: {key: [client], rate: 1/h, burst: 1}\n";
-  auto first = policy_in_force(testing::shop(limits, "    limits: [per-client]\n"));
-  std::shared_ptr<const PolicyInForce> second = policy_in_force(
-      testing::shop(limits, "    limits: [per-client]\n",
-                    "web1: {address: 10.0.1.1, drain: true}, web2: {address: 10.0.1.2}"),
-      {}, first.get());
-  Journey journey(std::move(first));
-  Client client("192.0.2.1", 1);
-  journey.send(client.open());
-  journey.send(client.acknowledge());
-  journey.send(client.send(testing::get()));
-  client.read();
-  ASSERT_EQ(journey.send(client.send(testing::get())).reason, SG_REASON_limit_requests);
-  const sg_flow* tombstone = nullptr;
-  for (const sg_flow& flow : journey.flows())
-    if (flow.hash != 0) tombstone = &flow;
-  const sg_flow kept = *tombstone;
-  journey.fill_flow_table();
-  const_cast<sg_flow&>(*tombstone) = kept;  // every other place is taken
-  journey.adopt(second);
-  uint16_t port = 100;
-  while (set_of(Client("192.0.2.9", port)) != set_of(Client("192.0.2.1", 1))) port++;
-  const uint64_t reset = journey.offer(client.reset());
-  journey.offer(client.reset());  // of the same flow: what follows is judged after the first
-  const uint64_t opened = journey.offer(Client("192.0.2.9", port).open());
-  journey.poll_all();
-  EXPECT_EQ(journey.fate(reset).reason, SG_REASON_refused_rst);
-  EXPECT_EQ(journey.fate(reset).backend, "web/web1");
-  EXPECT_EQ(journey.fate(opened).reason, SG_REASON_syn)
-      << "there was room only in the entry given up";
-  EXPECT_EQ(journey.fate(opened).backend, "web/web2");
-}
-
 }  // namespace
 }  // namespace surgegate
