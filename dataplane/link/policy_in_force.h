@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A policy image made ready for the journey: validated, its Hyperscan databases restored, what
-// every packet asks of it computed once. Made by the supervisor, then immutable; read by workers
-// under RCU.
+// every packet asks of it computed once. Made by the supervisor, then immutable; a
+// worker goes over to it between two polls.
 #pragma once
 
 #include <hs/hs.h>
