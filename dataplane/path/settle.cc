@@ -194,6 +194,12 @@ void Tracker::settle_request(Lane& lane) {
     return;
   }
   kept->length_bytes = static_cast<uint16_t>(lane.head_end_seq - kept->start_seq);
+  if (flow.judged.length_bytes == 0) {  // the hash stays when the record must make room for others
+    auto bytes = static_cast<uint16_t>(kept->length_bytes - kept->head_at);
+    const auto* head = reinterpret_cast<const uint8_t*>(kept->bytes + kept->head_at);
+    flow.judged = {kept->start_seq + kept->head_at, judged_hash(secret_, head, bytes), bytes,
+                   SG_READER_HEAD};
+  }
   lane.first_head_offset = static_cast<uint16_t>(lane.head_end_seq - lane.packet.seq);
   lane.keeps = true;  // what follows in this segment follows there
 }

@@ -110,9 +110,13 @@ Tracker::Comparison Tracker::compare_kept(const Lane& lane, uint32_t end_seq) co
   return same ? Comparison::same : Comparison::differs;
 }
 
-// The same for the range of which the hash is known: it can be compared as a whole only.
+// The same for the range of which the hash is known: it can be compared as a whole only. Not where
+// the bytes themselves are kept.
 Tracker::Comparison Tracker::compare_judged(const Lane& lane, uint32_t end_seq) const {
   const sg_judged& judged = lane.flow->judged;
+  const KeptHead* kept = heads_.of(*lane.flow);
+  if (kept != nullptr && seq_distance(kept->start_seq, judged.start_seq) >= 0)
+    return Comparison::none;
   uint32_t seq = lane.packet.seq;
   Overlap o = overlap_of(seq, end_seq - seq, judged.start_seq, judged.length_bytes);
   if (o.first >= o.last) return Comparison::none;

@@ -176,6 +176,25 @@ TEST_F(Track, TheOldestHeadInPiecesMakesRoom) {
   EXPECT_EQ(journey_.worker().counters().track.heads_evicted, 1u);
 }
 
+// A judged head whose bytes had to make room is still compared: by its hash, as a whole.
+TEST_F(Track, AJudgedHeadThatIsKeptNoMoreIsComparedByItsHash) {
+  reason(client_.open());
+  reason(client_.acknowledge());
+  Client again = client_;
+  reason(client_.send(get("/a").substr(0, 9)));
+  ASSERT_EQ(reason(client_.send(get("/a").substr(9))), SG_REASON_request);
+  ASSERT_EQ(reason(Client(again).send(get("/a").substr(0, 9))), SG_REASON_resend);
+  for (uint16_t i = 0; i < 256; i++) {
+    Client other("192.0.2.7", static_cast<uint16_t>(2000 + i));
+    reason(other.open());
+    reason(other.acknowledge());
+    reason(other.send(get().substr(0, 9)));
+  }
+  EXPECT_EQ(reason(Client(again).send(get("/b"))), SG_REASON_resend_differs);
+  EXPECT_EQ(reason(Client(again).send(get("/a").substr(0, 9))), SG_REASON_resend_differs);
+  EXPECT_EQ(reason(Client(again).send(get("/a"))), SG_REASON_resend);
+}
+
 TEST_F(Track, DatagramsTakeNoEntry) {
   EXPECT_EQ(reason(Client("192.0.2.1", 5, "198.51.100.53", 53).datagram("q")), SG_REASON_datagram);
   EXPECT_EQ(entry(), nullptr);
