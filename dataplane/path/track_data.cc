@@ -127,14 +127,18 @@ Tracker::Comparison Tracker::compare_judged(const Lane& lane, uint32_t end_seq) 
 
 // What the bytes from the segment's start up to end_seq are, all of which were judged before: body,
 // or a resend that is the same, or what must not go on. A single byte in front of the next one is a
-// probe, and reaches no further than it did [RFC 9293 section 3.8.4]: it goes whatever it is.
+// probe, and reaches no further than it did [RFC 9293 section 3.8.4]: it goes whatever it is,
+// unless it lies in front of a stream besides which there is another one, and may be the next byte
+// of that.
 uint64_t Tracker::compare_old(const Lane& lane, uint32_t end_seq) const {
   const sg_flow& flow = *lane.flow;
   bool is_probe = lane.packet.payload_length == 1 && end_seq == flow.next_seq;
   Comparison kept = compare_kept(lane, end_seq);
   Comparison judged = compare_judged(lane, end_seq);
   bool is_older = seq_distance(flow.judged.start_seq, lane.packet.seq) < 0;
-  if (is_probe && (is_older || kept != Comparison::none || judged != Comparison::none))
+  bool is_of_other = is_older && (flow.flags & SG_FLOW_PENDING) != 0;
+  if (is_probe && !is_of_other &&
+      (is_older || kept != Comparison::none || judged != Comparison::none))
     return SG_FOUND(resend);
   if (is_older) return SG_FOUND(old_data);
   if (kept == Comparison::differs || judged == Comparison::differs) return SG_FOUND(resend_differs);
