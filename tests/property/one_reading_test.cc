@@ -194,7 +194,7 @@ TEST(OneReading, WhatABackendReadsWasJudged) {
   const std::shared_ptr<const PolicyInForce> policy = policy_in_force(policy_text);
   const uint64_t first = first_seed();
   size_t read = 0, differed = 0;
-  for (uint64_t i = 0; i < rounds(1500, 150'000); i++) {
+  for (uint64_t i = 0; i < rounds(600, 150'000); i++) {
     SCOPED_TRACE(repeat_with(first + i));
     Random random(first + i);
     Journey journey(policy);
@@ -206,8 +206,8 @@ TEST(OneReading, WhatABackendReadsWasJudged) {
     read += attack.heads_read();
     differed += attack.differed();
   }
-  EXPECT_GT(read, 500u) << "or nothing was tried";
-  EXPECT_GT(differed, 500u);
+  EXPECT_GT(read, 200u) << "or nothing was tried";
+  EXPECT_GT(differed, 200u);
 }
 
 }  // namespace
