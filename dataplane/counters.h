@@ -84,6 +84,8 @@ inline constexpr std::array exhaustion_counters = {
     ExhaustionCounter{"no_frame_for_reset",
                       [](const Counters& c) { return c.respond.no_frame_for_reset; }},
     ExhaustionCounter{"resets_lost", [](const Counters& c) { return c.balance.resets_lost; }},
+    ExhaustionCounter{"answers_withheld",
+                      [](const Counters& c) { return c.respond.answers_withheld; }},
     ExhaustionCounter{"answers_cut", [](const Counters& c) { return c.respond.answers_cut; }},
     ExhaustionCounter{"repinned", [](const Counters& c) { return c.balance.repinned; }},
 };

@@ -215,7 +215,11 @@ void Responder::answer_again(Lane& lane) {
   const sg_response* response = policy_.response_with_low_id(flow.response_id);
   uint32_t header_bytes = segment_header_bytes(lane, packet.has_timestamps);
   uint16_t content = 0;
-  bool unread = packet.ack == flow.answer_seq && may_repeat(flow);
+  bool unread = packet.ack == flow.answer_seq;
+  if (unread && !may_repeat(flow)) {
+    counters_.answers_withheld++;
+    unread = false;
+  }
   if (unread && response != nullptr) {
     Answer answer{response, flow.retry_after_s, (flow.flags & SG_FLOW_ANSWER_HEAD) != 0};
     content = write_content(lane.frame.bytes + header_bytes, content_room(lane), answer);

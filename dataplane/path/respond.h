@@ -14,6 +14,7 @@ namespace surgegate {
 
 struct RespondCounters {
   uint64_t no_frame_for_reset = 0;  // the backend's half was left to time out
+  uint64_t answers_withheld = 0;    // asked for again too often, or too fast: acknowledged only
   uint64_t answers_cut = 0;         // sent without a body, to fit the client's MSS
 };
 

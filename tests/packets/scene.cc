@@ -173,6 +173,8 @@ uint64_t Scene::count_named(const std::string& name, const YAML::Node& of) const
       sum += c.respond.no_frame_for_reset;
     else if (name == "answers_cut")
       sum += c.respond.answers_cut;
+    else if (name == "answers_withheld")
+      sum += c.respond.answers_withheld;
     else if (name == "repinned")
       sum += c.balance.repinned;
     else if (name == "packets_crossed")
