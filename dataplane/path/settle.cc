@@ -85,7 +85,7 @@ void Tracker::settle_syn(Lane& lane) {
 void Tracker::replace(Lane& lane, const sg_packet& syn) {
   sg_flow& flow = *lane.flow;
   bool was_refused = flow.state == SG_FLOW_REFUSED;
-  uint32_t end_seq = was_refused ? flow.receive_next : flow.next_seq;
+  uint32_t end_seq = stream_end_seq(flow);
   uint32_t low_seq = was_refused ? end_seq : flow.judged.start_seq;
   bool at_head = was_refused || (flow.reader == SG_READER_HEAD && flow.body_left_bytes == 0 &&
                                  (flow.flags & SG_FLOW_IN_HEAD) == 0);

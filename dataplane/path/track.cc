@@ -43,8 +43,7 @@ uint32_t stray_end(std::string_view payload, const HttpHead* head) {
 // stack begins ahead of what it used before [RFC 6528 section 3, RFC 1122 section 4.2.2.13]; and
 // what lies behind, the backend may not have read yet.
 bool is_behind(const sg_flow& flow, uint32_t first_seq) {
-  uint32_t end_seq = flow.state == SG_FLOW_REFUSED ? flow.receive_next : flow.next_seq;
-  return seq_distance(end_seq, first_seq) <= 0;
+  return seq_distance(stream_end_seq(flow), first_seq) <= 0;
 }
 
 }  // namespace

@@ -28,6 +28,11 @@ struct Tracked {
   const sg_secret& secret;  // of the hashes by which resends are compared
 };
 
+// Where what was taken of the client's stream ends, also where a tombstone took it.
+inline uint32_t stream_end_seq(const sg_flow& flow) {
+  return flow.state == SG_FLOW_REFUSED ? flow.receive_next : flow.next_seq;
+}
+
 // What a resend is compared by.
 inline uint32_t judged_hash(const sg_secret& secret, const uint8_t* bytes, uint32_t length) {
   return static_cast<uint32_t>(sg_hash_bytes(&secret, bytes, length));
