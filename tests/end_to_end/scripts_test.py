@@ -6,6 +6,7 @@ import pty
 import re
 import subprocess
 import tempfile
+import termios
 import time
 import unittest
 from pathlib import Path
@@ -26,6 +27,11 @@ class OnATerminal:
         self.directory = Path(tempfile.mkdtemp(dir=scratch()))
         pid, terminal = pty.fork()
         if pid == 0:
+            # A terminal throws away what was printed when ^C is typed, and does so after the signal is sent: with
+            # bad luck the words of one who answered it at once. NOFLSH keeps them.
+            modes = termios.tcgetattr(0)
+            modes[3] |= termios.NOFLSH
+            termios.tcsetattr(0, termios.TCSANOW, modes)
             os.chdir(self.directory)
             command = bash_script(text)
             os.execvp(command[0], command)
