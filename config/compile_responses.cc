@@ -212,7 +212,8 @@ void compile_response(Draft& draft, const policy::Response& response) {
 
 }  // namespace
 
-// A bare 401 must name a scheme, and the gate knows of none but the policy's own keys.
+// A bare 401 must name a scheme, and the gate knows of none but the policy's own keys. A 405 is to
+// a method that no server here has; what they have, they know better.
 uint16_t Draft::built_in_response(uint16_t status) {
   if (auto known = built_in_responses_.find(status); known != built_in_responses_.end())
     return known->second;
@@ -221,6 +222,7 @@ uint16_t Draft::built_in_response(uint16_t status) {
   answer.status = status;
   answer.content_type = problem_type;
   if (status == 401) answer.fields = "WWW-Authenticate: ApiKey\r\n";
+  if (status == 405) answer.fields = "Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS\r\n";
   answer.body = problem_json(status);
   const uint16_t index = add_answer(*this, "built-in", answer);
   built_in_responses_[status] = index;
@@ -232,7 +234,9 @@ bool is_bare_status(uint16_t status) {
 }
 
 void compile_responses(Draft& draft) {
-  for (uint16_t status : {400, 429, 503}) draft.built_in_response(status);
+#define SG_BUILD_IN(status) draft.built_in_response(status);
+  SG_BUILT_IN_STATUSES(SG_BUILD_IN)
+#undef SG_BUILD_IN
   for (const policy::Response& response : draft.policy().responses)
     compile_response(draft, response);
 }

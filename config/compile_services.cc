@@ -15,6 +15,10 @@ static_assert(int(policy::PathMatch::exact) == SG_PATH_EXACT &&
               int(policy::PathMatch::prefix) == SG_PATH_PREFIX &&
               int(policy::PathMatch::glob) == SG_PATH_GLOB);
 
+static_assert(1 << int(policy::Lenient::any_method) == SG_LENIENT_ANY_METHOD &&
+              1 << int(policy::Lenient::absolute_target) == SG_LENIENT_ABSOLUTE_TARGET &&
+              1 << int(policy::Lenient::raw_target) == SG_LENIENT_RAW_TARGET);
+
 // What a service gives to each of its routes.
 struct Inherited {
   uint16_t service_index = 0;
@@ -139,7 +143,8 @@ void set_capacity(Draft& draft, const policy::Service& service, sg_service& reco
   record.capacity_units_per_charge = rule->units_per_charge;
   record.capacity_scope = static_cast<__u8>(capacity.scope);
   record.capacity_hold_ns = capacity.hold_ns;
-  record.capacity_response = capacity.over ? draft.response(*capacity.over) : SG_RESPONSE_503;
+  record.capacity_response =
+      capacity.over ? draft.response(*capacity.over) : draft.built_in_response(503);
   for (policy::ShedBy by : capacity.shed_by)
     (by == policy::ShedBy::klass ? record.capacity_shed_by_class : record.capacity_shed_by_client) =
         1;
@@ -201,6 +206,9 @@ void add_service(Draft& draft, const policy::Service& service, uint16_t index) {
                 fmt::format("service {} has {} routes", service.name.value, service.routes.size()),
                 fmt::format("at most {}", SG_ROUTES_MAX));
   for (const policy::Route& route : service.routes) add_route(draft, route, inherited);
+  for (policy::Lenient lenient : service.lenient)
+    record.lenient |= static_cast<__u8>(1u << static_cast<unsigned>(lenient));
+  record.head_deadline_ns = service.head_deadline_ns;
   draft.sections.services.push_back(record);
 }
 

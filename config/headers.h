@@ -103,16 +103,16 @@ SG_INLINE __u64 sg_read_tcp_options(const __u8* tcp, const __u8* end, __u32 head
   for (int i = 0; i < 40 && at < header_bytes; i++) {  // 40 bytes of options: at most 40 of them
     __u32 here = SG_OFFSET(at, 63);
     const __u8* option = tcp + here;
-    if (!SG_SHOWN(option, 1, end)) return SG_FOUND(tcp_header_invalid);
+    if (!SG_SHOWN(option, 1, end)) return SG_SEEN(tcp_header_invalid);
     __u8 kind = option[0];
     if (kind == 0) return 0;
     if (kind == 1) {
       at = here + 1;
       continue;
     }
-    if (here + 2 > header_bytes || !SG_SHOWN(option, 2, end)) return SG_FOUND(tcp_header_invalid);
+    if (here + 2 > header_bytes || !SG_SHOWN(option, 2, end)) return SG_SEEN(tcp_header_invalid);
     __u32 bytes = option[1];
-    if (bytes < 2 || here + bytes > header_bytes) return SG_FOUND(tcp_header_invalid);
+    if (bytes < 2 || here + bytes > header_bytes) return SG_SEEN(tcp_header_invalid);
     if (kind == 2 && bytes == 4 && SG_SHOWN(option, 4, end)) packet->mss = sg_load_be16(option + 2);
     if (kind == 3 && bytes == 3 && SG_SHOWN(option, 3, end)) packet->window_scale = option[2];
     if (kind == 8 && bytes == 10 && SG_SHOWN(option, 10, end)) {
@@ -136,7 +136,7 @@ SG_INLINE int sg_tcp_flags_valid(__u8 flags) {
 
 SG_INLINE __u64 sg_read_tcp(const __u8* tcp, const __u8* end, struct sg_packet* packet) {
   if (packet->l4_length < SG_TCP_HEADER_BYTES || !SG_SHOWN(tcp, SG_TCP_HEADER_BYTES, end))
-    return SG_FOUND(l4_cut);
+    return SG_SEEN(l4_cut);
   packet->tuple.src_port_be = sg_load_u16(tcp);
   packet->tuple.dst_port_be = sg_load_u16(tcp + 2);
   packet->ports_read = 1;
@@ -145,17 +145,17 @@ SG_INLINE __u64 sg_read_tcp(const __u8* tcp, const __u8* end, struct sg_packet* 
   packet->tcp_flags = tcp[13] & 0x3f;
   __u32 header_bytes = (__u32)(tcp[12] >> 4) * 4;
   if (header_bytes < SG_TCP_HEADER_BYTES || header_bytes > packet->l4_length)
-    return SG_FOUND(tcp_header_invalid);
+    return SG_SEEN(tcp_header_invalid);
   packet->payload_offset = (__u16)(packet->l4_offset + header_bytes);
   packet->payload_length = (__u16)(packet->l4_length - header_bytes);
   __u64 found = sg_read_tcp_options(tcp, end, header_bytes, packet);
-  if (!sg_tcp_flags_valid(packet->tcp_flags)) found |= SG_FOUND(tcp_flags);
+  if (!sg_tcp_flags_valid(packet->tcp_flags)) found |= SG_SEEN(tcp_flags);
   return found;
 }
 
 SG_INLINE __u64 sg_read_udp(const __u8* udp, const __u8* end, struct sg_packet* packet) {
   if (packet->l4_length < SG_UDP_HEADER_BYTES || !SG_SHOWN(udp, SG_UDP_HEADER_BYTES, end))
-    return SG_FOUND(l4_cut);
+    return SG_SEEN(l4_cut);
   packet->tuple.src_port_be = sg_load_u16(udp);
   packet->tuple.dst_port_be = sg_load_u16(udp + 2);
   packet->ports_read = 1;
@@ -163,7 +163,7 @@ SG_INLINE __u64 sg_read_udp(const __u8* udp, const __u8* end, struct sg_packet* 
   packet->payload_length = (__u16)(packet->l4_length - SG_UDP_HEADER_BYTES);
   // UDP may not claim more than IP carries, nor less than its header; less than IP carries would
   // leave bytes that two readers may read differently [RFC 768 leaves it open; refused by name].
-  if (sg_load_be16(udp + 4) != packet->l4_length) return SG_FOUND(l4_length_lies);
+  if (sg_load_be16(udp + 4) != packet->l4_length) return SG_SEEN(l4_length_lies);
   return 0;
 }
 
@@ -172,7 +172,7 @@ SG_INLINE __u64 sg_read_l4(const __u8* frame, const __u8* end, struct sg_packet*
   if (packet->tuple.protocol == SG_PROTO_TCP) return sg_read_tcp(l4, end, packet);
   if (packet->tuple.protocol == SG_PROTO_UDP) return sg_read_udp(l4, end, packet);
   if (packet->tuple.protocol == SG_PROTO_ICMP || packet->tuple.protocol == SG_PROTO_ICMP6) {
-    if (packet->l4_length < 8) return SG_FOUND(l4_cut);
+    if (packet->l4_length < 8) return SG_SEEN(l4_cut);
     packet->payload_offset = (__u16)(packet->l4_offset + 8);
     packet->payload_length = (__u16)(packet->l4_length - 8);
   }
@@ -209,7 +209,7 @@ SG_INLINE __u64 sg_ip4_header_sum(const __u8* ip, const __u8* end, __u32 header_
 
 SG_INLINE __u64 sg_read_ip4(const __u8* frame, const __u8* end, struct sg_packet* packet) {
   const __u8* ip = frame + SG_OFFSET(packet->l3_offset, 31);
-  if (ip + SG_IP4_HEADER_BYTES > end) return SG_FOUND(ip_header_cut);
+  if (ip + SG_IP4_HEADER_BYTES > end) return SG_SEEN(ip_header_cut);
   packet->ip_version = 4;
   sg_map_ip4(packet->tuple.src_ip, ip + 12);
   sg_map_ip4(packet->tuple.dst_ip, ip + 16);
@@ -217,16 +217,16 @@ SG_INLINE __u64 sg_read_ip4(const __u8* frame, const __u8* end, struct sg_packet
   packet->tuple.protocol = ip[9];
   packet->dscp_ecn = ip[1];
   __u32 header_bytes = (__u32)(ip[0] & 0x0f) * 4;
-  if (ip[0] >> 4 != 4 || header_bytes < SG_IP4_HEADER_BYTES) return SG_FOUND(ip_header_invalid);
+  if (ip[0] >> 4 != 4 || header_bytes < SG_IP4_HEADER_BYTES) return SG_SEEN(ip_header_invalid);
   __u32 total_bytes = sg_load_be16(ip + 2);
-  if (total_bytes < header_bytes || ip + total_bytes > end) return SG_FOUND(ip_length_lies);
+  if (total_bytes < header_bytes || ip + total_bytes > end) return SG_SEEN(ip_length_lies);
   packet->l4_offset = (__u16)(packet->l3_offset + header_bytes);
   packet->l4_length = (__u16)(total_bytes - header_bytes);
   __u64 found = 0;
   if (sg_checksum_fold(sg_ip4_header_sum(ip, end, header_bytes)) != 0)
-    found |= SG_FOUND(ip_checksum);
-  if (sg_ip4_martian(ip + 12, ip + 16)) found |= SG_FOUND(martian_source);
-  if (sg_load_be16(ip + 6) & 0x3fff) return found | SG_FOUND(fragment);
+    found |= SG_SEEN(ip_checksum);
+  if (sg_ip4_martian(ip + 12, ip + 16)) found |= SG_SEEN(martian_source);
+  if (sg_load_be16(ip + 6) & 0x3fff) return found | SG_SEEN(fragment);
   return found | sg_read_l4(frame, end, packet);
 }
 
@@ -241,39 +241,39 @@ SG_INLINE __u64 sg_walk_ip6(const __u8* frame, const __u8* end, __u32 at, __u32 
     const __u8* header = frame + SG_OFFSET(at, SG_L4_OFFSET_MASK);
     int is_options = next == SG_PROTO_HOP_BY_HOP || next == SG_PROTO_DESTINATION;
     if (next == SG_PROTO_FRAGMENT) {
-      if (at + 8 > packet_end || !SG_SHOWN(header, 8, end)) return SG_FOUND(ip6_extensions);
+      if (at + 8 > packet_end || !SG_SHOWN(header, 8, end)) return SG_SEEN(ip6_extensions);
       packet->tuple.protocol = header[0];
-      return SG_FOUND(fragment);
+      return SG_SEEN(fragment);
     }
-    if (next == SG_PROTO_ROUTING) return SG_FOUND(ip6_extensions);
+    if (next == SG_PROTO_ROUTING) return SG_SEEN(ip6_extensions);
     if (!is_options) {
       packet->tuple.protocol = next;
       packet->l4_offset = (__u16)at;
       packet->l4_length = (__u16)(packet_end - at);
       return sg_read_l4(frame, end, packet);
     }
-    if (at + 8 > packet_end || !SG_SHOWN(header, 8, end)) return SG_FOUND(ip6_extensions);
+    if (at + 8 > packet_end || !SG_SHOWN(header, 8, end)) return SG_SEEN(ip6_extensions);
     __u32 bytes = ((__u32)header[1] + 1) * 8;
-    if (at + bytes > packet_end) return SG_FOUND(ip6_extensions);
+    if (at + bytes > packet_end) return SG_SEEN(ip6_extensions);
     next = header[0];
     at += bytes;
   }
-  return SG_FOUND(ip6_extensions);
+  return SG_SEEN(ip6_extensions);
 }
 
 SG_INLINE __u64 sg_read_ip6(const __u8* frame, const __u8* end, struct sg_packet* packet) {
   const __u8* ip = frame + SG_OFFSET(packet->l3_offset, 31);
-  if (ip + SG_IP6_HEADER_BYTES > end) return SG_FOUND(ip_header_cut);
+  if (ip + SG_IP6_HEADER_BYTES > end) return SG_SEEN(ip_header_cut);
   packet->ip_version = 6;
   __builtin_memcpy(packet->tuple.src_ip, ip + 8, 16);
   __builtin_memcpy(packet->tuple.dst_ip, ip + 24, 16);
   packet->addresses_read = 1;
   packet->tuple.protocol = ip[6];
   packet->dscp_ecn = (__u8)(sg_load_be16(ip) >> 4);
-  if (ip[0] >> 4 != 6) return SG_FOUND(ip_header_invalid);
+  if (ip[0] >> 4 != 6) return SG_SEEN(ip_header_invalid);
   __u32 payload_bytes = sg_load_be16(ip + 4);
-  if (ip + SG_IP6_HEADER_BYTES + payload_bytes > end) return SG_FOUND(ip_length_lies);
-  __u64 found = sg_ip6_martian(ip + 8, ip + 24) ? SG_FOUND(martian_source) : 0;
+  if (ip + SG_IP6_HEADER_BYTES + payload_bytes > end) return SG_SEEN(ip_length_lies);
+  __u64 found = sg_ip6_martian(ip + 8, ip + 24) ? SG_SEEN(martian_source) : 0;
   __u32 at = packet->l3_offset + SG_IP6_HEADER_BYTES;
   return found | sg_walk_ip6(frame, end, at, at + payload_bytes, packet);
 }
@@ -282,20 +282,20 @@ SG_INLINE __u64 sg_read_ip6(const __u8* frame, const __u8* end, struct sg_packet
 // of TCP and UDP are not its business (sg_l4_checksum_valid): a NIC may have checked them.
 SG_INLINE __u64 sg_read_frame(const __u8* frame, const __u8* end, struct sg_packet* packet) {
   __builtin_memset(packet, 0, sizeof(*packet));
-  if (frame + SG_ETH_HEADER_BYTES > end) return SG_FOUND(frame_cut);
+  if (frame + SG_ETH_HEADER_BYTES > end) return SG_SEEN(frame_cut);
   __u32 at = 12;
   __u16 ethertype = sg_load_be16(frame + at);
   for (int tags = 0; tags < 2; tags++) {
     if (ethertype != SG_ETHERTYPE_VLAN && ethertype != SG_ETHERTYPE_QINQ) break;
     at += SG_VLAN_TAG_BYTES;
-    if (frame + at + 2 > end) return SG_FOUND(frame_cut);
+    if (frame + at + 2 > end) return SG_SEEN(frame_cut);
     ethertype = sg_load_be16(frame + at);
     packet->vlan_count++;
   }
   packet->l3_offset = (__u16)(at + 2);
   if (ethertype == SG_ETHERTYPE_IP4) return sg_read_ip4(frame, end, packet);
   if (ethertype == SG_ETHERTYPE_IP6) return sg_read_ip6(frame, end, packet);
-  return SG_FOUND(not_ip);
+  return SG_SEEN(not_ip);
 }
 
 // Whether the TCP or UDP checksum holds. A UDP checksum of zero means "none" over IPv4 and is

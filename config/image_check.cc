@@ -59,7 +59,10 @@ void check_penalties(const ImageView& image) {
 void check_answers(const ImageView& image) {
   const auto responses = image.responses();
   require_section(responses.size() <= SG_RECORDS_MAX, "responses", "too many records");
-  constexpr std::array<uint16_t, SG_RESPONSES_BUILT_IN> built_in = {400, 429, 503};
+#define SG_STATUS(status) status,
+  constexpr std::array<uint16_t, SG_RESPONSES_BUILT_IN> built_in = {
+      SG_BUILT_IN_STATUSES(SG_STATUS)};
+#undef SG_STATUS
   require_section(responses.size() >= built_in.size(), "responses", "a built-in one is missing");
   for (size_t i = 0; i < responses.size(); i++) {
     const sg_response& response = responses[i];

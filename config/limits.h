@@ -30,12 +30,16 @@
 // A record for kept bytes is 16 KiB with its header: twice what nginx takes for one line, and all
 // of what most servers take for a head.
 #define SG_HEAD_BYTES_MAX 16360
+#define SG_HEAD_DEADLINE_NS_MAX (600ull * 1000000000)
 #define SG_KEPT_HEADS_MAX 32768  // of one worker: 512 MiB
 // A tombstone gives its answer again at most so often, each time after twice the pause: a resend
 // comes after 200 ms, 400 ms .. (RFC 6298), what comes faster only gets an acknowledgement.
 #define SG_ANSWERS_AGAIN_MAX 8
 #define SG_ANSWER_AGAIN_NS (100ull * 1000000)
-#define SG_HTTP_METHOD_BYTES_MAX 32  // IANA's longest is UPDATEREDIRECTREF, of 17
+#define SG_HTTP_METHOD_BYTES_MAX 32      // IANA's longest is UPDATEREDIRECTREF, of 17
+#define SG_HTTP_TARGET_BYTES_MAX 8000    // RFC 9112 section 3: request lines of at least so many
+#define SG_HTTP_LENGTH_MAX (1ull << 48)  // of a body or chunk: 256 TiB, in three fourths of a word
+#define SG_HTTP_LENGTH_DIGITS_MAX 15     // 2^48 has 15 digits
 
 // --- Buckets -----------------------------------------------------------------------------------
 // The cell keeps 48 bits of nanoseconds (78.2 h). A TAT is at most 24 h ahead, and a cell is

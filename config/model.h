@@ -198,6 +198,9 @@ struct Route {
   std::optional<Place> upgrade_tunnel;
 };
 
+// What real clients of a service need, and RFC 9112 would have refused.
+enum class Lenient { any_method, absolute_target, raw_target };
+
 struct Service {
   Name name;
   std::vector<Placed<AddressPort>> vips;
@@ -208,6 +211,8 @@ struct Service {
   std::vector<Name> signatures;
   std::vector<Name> penalties;
   std::vector<Route> routes;
+  std::vector<Lenient> lenient;
+  uint64_t head_deadline_ns = 20'000'000'000;
 };
 
 struct Override {

@@ -84,6 +84,30 @@ void read_vips(Reader& reader, const Node& node, Service& out) {
   if (node.items.empty()) reader.mismatch(node, wanted);
 }
 
+constexpr Word<Lenient> lenient_list[] = {{"any-method", Lenient::any_method},
+                                          {"absolute-target", Lenient::absolute_target},
+                                          {"raw-target", Lenient::raw_target}};
+constexpr Vocabulary<Lenient> lenient_words = {"lenient", "something to be lenient about",
+                                               lenient_list};
+
+void read_lenient(Reader& reader, const Node& node, Service& out) {
+  if (!reader.is_list(node, "a list of any-method, absolute-target and raw-target")) return;
+  for (const Node* item : node.items)
+    if (auto word = reader.word(*item, lenient_words)) out.lenient.push_back(*word);
+}
+
+// A head of two segments on a bad line takes some seconds, for resends come after 1, 2, 4 s.
+void read_head_deadline(Reader& reader, const Node& node, Service& out) {
+  auto ns = reader.scalar(node, parse_duration_ns);
+  if (!ns) return;
+  constexpr uint64_t ns_per_s = 1'000'000'000;
+  if (*ns < ns_per_s || *ns > SG_HEAD_DEADLINE_NS_MAX)
+    reader.report().fault(
+        node.place, fmt::format("{} is no time for a request head", describe(node)), "1s to 10m");
+  else
+    out.head_deadline_ns = *ns;
+}
+
 void read_capacity(Reader& reader, const Node& node, Service& out) {
   auto& capacity = out.capacity.emplace();
   capacity.place = node.place;
@@ -114,6 +138,8 @@ constexpr Key<Service> service_keys[] = {
        out.penalties = r.names(node, "a list of names of penalties");
      }},
     {"routes", false, read_routes},
+    {"lenient", false, read_lenient},
+    {"head_deadline", false, read_head_deadline},
 };
 constexpr Grammar<Service> service_grammar = {"service", "a service", service_keys};
 
@@ -131,6 +157,7 @@ void describe_services(Language& language) {
   language.add(shed_grammar);
   language.add(protocol_words);
   language.add(shed_by_words);
+  language.add(lenient_words);
 }
 
 }  // namespace surgegate::policy

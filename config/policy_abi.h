@@ -13,7 +13,7 @@
 #include "config/types.h"
 
 #define SG_IMAGE_MAGIC 0x314547414d494753ull  // "SGIMAGE1" read as little-endian
-#define SG_IMAGE_ABI 1u
+#define SG_IMAGE_ABI 2u
 #define SG_NONE16 0xffffu
 #define SG_NONE32 0xffffffffu
 
@@ -105,6 +105,11 @@ enum sg_field {
 };
 enum sg_then { SG_THEN_REFUSE, SG_THEN_DROP, SG_THEN_BAN };
 enum sg_health_kind { SG_HEALTH_NONE, SG_HEALTH_TCP, SG_HEALTH_HTTP, SG_HEALTH_TLS };
+enum sg_lenient {
+  SG_LENIENT_ANY_METHOD = 1,
+  SG_LENIENT_ABSOLUTE_TARGET = 2,
+  SG_LENIENT_RAW_TARGET = 4
+};
 enum sg_backend_state { SG_BACKEND_FREE, SG_BACKEND_ACTIVE, SG_BACKEND_DRAIN, SG_BACKEND_GONE };
 
 // A run of records in limit_refs: limit indices in the order in which they are charged.
@@ -133,7 +138,9 @@ struct sg_service {
   __u16 capacity_response;  // SG_NONE16: no capacity given
   __u16 penalties_first;    // one record for each (service, penalty)
   __u16 penalties_count;
-  __u16 reserved[3];
+  __u8 lenient;  // bits of sg_lenient
+  __u8 reserved[5];
+  __u64 head_deadline_ns;  // from a head's first byte to its last
 };
 
 // Open addressing over a power of two at most half full; an entry with used == 0 ends a probe.
@@ -206,11 +213,12 @@ struct sg_route {
 //   status_line DATE [retry_label SECONDS] fields body
 // All of it is at most SG_RESPONSE_BYTES_MAX with SG_RETRY_DIGITS_MAX digits. Where there is no
 // wait to tell, label and digits are left out together, and the rest is still a whole answer. The
-// first records of the section are the built-in 400, 429 and 503.
-#define SG_RESPONSE_400 0
-#define SG_RESPONSE_429 1
-#define SG_RESPONSE_503 2
-#define SG_RESPONSES_BUILT_IN 3
+// first records of the section are the built-in ones.
+#define SG_BUILT_IN_STATUSES(X) \
+  X(400) X(405) X(408) X(414) X(421) X(429) X(431) X(501) X(503) X(505)
+#define SG_ENUM_ENTRY(status) SG_RESPONSE_##status,
+enum sg_built_in_response { SG_BUILT_IN_STATUSES(SG_ENUM_ENTRY) SG_RESPONSES_BUILT_IN };
+#undef SG_ENUM_ENTRY
 #define SG_DATE_BYTES 29
 #define SG_RETRY_DIGITS_MAX 10
 struct sg_response {
@@ -381,7 +389,7 @@ SG_INLINE const struct sg_vip* sg_vip_find(const struct sg_vip* vips, __u32 vip_
 static_assert(sizeof(sg_section) == 40 && sizeof(sg_manifest) == 40);
 static_assert(sizeof(sg_vip) == 24 && sizeof(sg_limit_run) == 8 && sizeof(sg_text) == 8);
 static_assert(
-    sizeof(sg_service) == 104 && sizeof(sg_limit) == 112 && sizeof(sg_route) == 56 &&
+    sizeof(sg_service) == 112 && sizeof(sg_limit) == 112 && sizeof(sg_route) == 56 &&
         sizeof(sg_response) == 72 && sizeof(sg_list) == 64 && sizeof(sg_pool) == 72 &&
         sizeof(sg_backend) == 48 && sizeof(sg_client_rule) == 16 &&
         sizeof(sg_signature_set) == 32 && sizeof(sg_database) == 32 && sizeof(sg_penalty) == 40,

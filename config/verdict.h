@@ -27,7 +27,8 @@
   X(respond)        \
   X(tx)
 
-// X(name, verdict, step that finds it, what it means)
+// X(name, verdict, step that finds it, what it means, and the status of those that answer a head or
+// body that cannot be read in one way only)
 #define SG_REASONS(X)                                                                              \
   X(ring_full, dropped, rx, "owned by another worker whose ring has no room")                      \
   X(tx_full, dropped, tx, "the port's transmit queue had no room")                                 \
@@ -73,8 +74,51 @@
   X(unanswered, dropped, track,                                                                    \
     "a request behind others without an answer yet, of which no more can be kept: sent again")     \
   X(head_evicted, dropped, track, "of a head whose beginning had to make room for others")         \
-  X(http_malformed, answered, track, "a request head that cannot be read in one way only: 400")    \
-  X(http_malformed_silent, dropped, track, "the same, where an answer would not be safe")          \
+  X(http_line, answered, track,                                                                    \
+    "a request line that is not method, target and version with one space between", 400)           \
+  X(http_method, answered, track,                                                                  \
+    "a method that nobody registered (`lenient: any-method` lets it pass)", 501)                   \
+  X(http_connect, answered, track, "CONNECT: what follows would be a tunnel", 405)                 \
+  X(http_target, answered, track,                                                                  \
+    "a request target of no known form, or with a byte that must be encoded", 400)                 \
+  X(http_target_long, answered, track, "a request target of more than 8,000 bytes", 414)           \
+  X(http_absolute_target, answered, track,                                                         \
+    "a whole URL as the target (`lenient: absolute-target` lets it pass)", 400)                    \
+  X(http_host_differs, answered, track,                                                            \
+    "a whole URL as the target, of another host than the Host field's", 421)                       \
+  X(http_0_9, answered, track, "a request line without a version, as HTTP/0.9 had it", 505)        \
+  X(http_2, answered, track, "HTTP/2 with prior knowledge", 505)                                   \
+  X(http_version, answered, track, "a version that is neither HTTP/1.0 nor HTTP/1.1", 505)         \
+  X(http_line_end, answered, track, "a line that ends in a bare CR or LF", 400)                    \
+  X(http_control, answered, track, "NUL or another control character in a head", 400)              \
+  X(http_field_name, answered, track,                                                              \
+    "a header field without a name or a colon, or with a byte that no name has", 400)              \
+  X(http_space_before_colon, answered, track,                                                      \
+    "white space between a header field's name and its colon", 400)                                \
+  X(http_folded, answered, track, "a header field that goes on in the next line", 400)             \
+  X(http_field_twice, answered, track,                                                             \
+    "two of a header field of which the policy reads one, or two User-Agents", 400)                \
+  X(http_no_host, answered, track, "no Host field in HTTP/1.1", 400)                               \
+  X(http_host_twice, answered, track, "two Host fields", 400)                                      \
+  X(http_host, answered, track, "a Host field that names no host", 400)                            \
+  X(http_length, answered, track, "a Content-Length that is no number below 2^48", 400)            \
+  X(http_length_twice, answered, track, "two Content-Lengths", 400)                                \
+  X(http_length_and_chunked, answered, track, "a Content-Length beside a Transfer-Encoding", 400)  \
+  X(http_coding, answered, track, "a Transfer-Encoding other than `chunked`, alone and once", 501) \
+  X(http_chunked_1_0, answered, track, "chunks in HTTP/1.0, which has none", 400)                  \
+  X(http_head_long, answered, track, "a head of more than 16,360 bytes", 431)                      \
+  X(http_fields_many, answered, track, "a head of more than 100 fields", 431)                      \
+  X(http_slow, answered, track,                                                                    \
+    "a head that is not complete when its service's `head_deadline` has passed", 408)              \
+  X(http_chunk_size, answered, track, "a chunk size that is no hexadecimal number below 2^48",     \
+    400)                                                                                           \
+  X(http_chunk_extension, answered, track, "a control character in a chunk extension", 400)        \
+  X(http_chunk_end, answered, track, "chunk data that does not end where its size says", 400)      \
+  X(http_trailer, answered, track, "a control character or a bare line end in a trailer", 400)     \
+  X(http_fault_silent, dropped, track,                                                             \
+    "one of the `http_` faults above, where an answer would not be safe")                          \
+  X(http_upgraded, dropped, track,                                                                 \
+    "no request, after an upgrade that no route allows: another protocol")                         \
   X(signature, answered, inspect, "a signature with `then: refuse` matched")                       \
   X(signature_drop, dropped, inspect, "a signature with `then: drop` matched")                     \
   X(signature_silent, dropped, inspect,                                                            \
@@ -108,8 +152,14 @@ enum sg_reason { SG_REASONS(SG_ENUM_ENTRY) SG_REASON_COUNT };
 #undef SG_ENUM_ENTRY
 
 // A finding's bit.
-#define SG_FOUND(reason) (1ull << SG_REASON_##reason)
-
 #ifdef __cplusplus
-static_assert(SG_REASON_COUNT <= 64, "findings are one 64-bit word");
+__extension__ typedef unsigned __int128 sg_findings;
+#define SG_FOUND(reason) sg_finding(SG_REASON_##reason)
+constexpr sg_findings sg_finding(sg_reason reason) {
+  return static_cast<sg_findings>(1) << reason;
+}
+static_assert(SG_REASON_COUNT <= 128, "findings are one 128-bit word");
+static_assert(SG_REASON_tcp_flags < 64, "what the headers are read for fits a word in BPF");
 #endif
+// .. of one that headers.h finds.
+#define SG_SEEN(reason) (1ull << SG_REASON_##reason)

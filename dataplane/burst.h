@@ -41,7 +41,7 @@ struct Request {
 
 // What the steps find out of a packet, each for those after it. As new when a packet is taken in.
 struct Findings {
-  uint64_t found = 0;  // bits of sg_reason
+  sg_findings found = 0;  // bits of sg_reason
 
   // classify
   const sg_service* service = nullptr;

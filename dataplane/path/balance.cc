@@ -97,7 +97,7 @@ void Balancer::balance(std::span<Lane> lanes) {
     if (!forwards && lane.extra.bytes == nullptr) continue;
     lane.backend_slot = backend_of(lane);
     MacAddress mac;
-    uint64_t fault = 0;
+    sg_findings fault = 0;
     if (lane.backend_slot == SG_NONE16)
       fault = SG_FOUND(no_backend);
     else if (!next_hops_.get(lane.backend_slot, mac))

@@ -7,27 +7,45 @@
 namespace surgegate {
 namespace {
 
-// Refusals that put an answer into the client's stream. Each is followed in the list by a silent
-// twin, found together with it, which counts where that would not be safe.
-constexpr uint64_t answers_in_stream =
-    SG_FOUND(http_malformed) | SG_FOUND(limit_requests) | SG_FOUND(signature);
+// The last argument of those reasons that have one.
+constexpr uint16_t status_of(uint16_t status = 0) {
+  return status;
+}
+
+// The faults of heads and bodies.
+constexpr sg_findings http_faults = 0
+#define SG_FAULT(name, verdict, step, meaning, ...) \
+  | (status_of(__VA_ARGS__) != 0 ? SG_FOUND(name) : 0)
+    SG_REASONS(SG_FAULT)
+#undef SG_FAULT
+    ;
+
+// Refusals that put an answer into the client's stream. Each has a silent twin behind it in the
+// list, found together with it, which counts where that would not be safe.
+constexpr sg_findings answers_in_stream =
+    http_faults | SG_FOUND(limit_requests) | SG_FOUND(signature);
 
 // Refusals of a request, as opposed to those of a whole packet.
-constexpr uint64_t refuses_request =
-    answers_in_stream | SG_FOUND(http_malformed_silent) | SG_FOUND(limit_requests_silent) |
-    SG_FOUND(limit_requests_drop) | SG_FOUND(signature_silent) | SG_FOUND(signature_drop) |
-    SG_FOUND(unanswered) | SG_FOUND(head_evicted) | SG_FOUND(syn_in_stream);
+constexpr sg_findings refuses_request = answers_in_stream | SG_FOUND(http_fault_silent) |
+                                        SG_FOUND(http_upgraded) | SG_FOUND(limit_requests_silent) |
+                                        SG_FOUND(limit_requests_drop) | SG_FOUND(signature_silent) |
+                                        SG_FOUND(signature_drop) | SG_FOUND(unanswered) |
+                                        SG_FOUND(head_evicted) | SG_FOUND(syn_in_stream);
 
 constexpr std::array<Rule, SG_REASON_COUNT> rule_table = {{
-#define SG_RULE(name, verdict, step, meaning) \
-  {SG_REASON_##name, SG_VERDICT_##verdict,    \
-   SG_STEP_##step,   #name,                   \
-   meaning,          (answers_in_stream & SG_FOUND(name)) != 0},
+#define SG_RULE(name, verdict, step, meaning, ...) \
+  {SG_REASON_##name,                               \
+   SG_VERDICT_##verdict,                           \
+   SG_STEP_##step,                                 \
+   #name,                                          \
+   meaning,                                        \
+   (answers_in_stream & SG_FOUND(name)) != 0,      \
+   status_of(__VA_ARGS__)},
     SG_REASONS(SG_RULE)
 #undef SG_RULE
 }};
 
-static_assert(SG_REASON_http_malformed + 1 == SG_REASON_http_malformed_silent);
+static_assert(http_faults >> SG_REASON_http_fault_silent == 0);
 static_assert(SG_REASON_limit_requests < SG_REASON_limit_requests_silent);
 static_assert(SG_REASON_signature < SG_REASON_signature_silent);
 
@@ -65,15 +83,15 @@ std::string_view name_of(sg_step step) {
 }
 
 void decide(Lane& lane) {
-  uint64_t counted = lane.answerable ? lane.found : lane.found & ~answers_in_stream;
+  sg_findings counted = lane.answerable ? lane.found : lane.found & ~answers_in_stream;
   assert(counted != 0);
-  const Rule& rule = rule_table[static_cast<size_t>(__builtin_ctzll(counted))];
+  const Rule& rule = rule_table[first_of(counted)];
   lane.reason = rule.reason;
   lane.verdict = rule.verdict;
   // What stands before the refused request was admitted and charged, in this segment or as the body
   // or the resend of an earlier one: it goes, and only the rest is refused.
   bool has_admitted = lane.round > 0 || lane.head_offset > 0;
-  if (has_admitted && (1ull << lane.reason & refuses_request) != 0) {
+  if (has_admitted && (refuses_request >> lane.reason & 1) != 0) {
     lane.reason = SG_REASON_trimmed;
     lane.verdict = SG_VERDICT_forwarded;
   }

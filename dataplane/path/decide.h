@@ -18,12 +18,20 @@ struct Rule {
   std::string_view name;
   std::string_view meaning;
   bool needs_answerable;  // counts only where an answer in the stream is safe
+  uint16_t status;        // of the answer, where the reason alone says it; else 0
 };
 
 std::span<const Rule> rules();
 std::string_view name_of(sg_verdict verdict);
 std::string_view meaning_of(sg_verdict verdict);
 std::string_view name_of(sg_step step);
+
+// The finding that stands first in the list. There is at least one.
+inline sg_reason first_of(sg_findings found) {
+  auto low = static_cast<uint64_t>(found);
+  auto high = static_cast<uint64_t>(found >> 64);
+  return static_cast<sg_reason>(low != 0 ? __builtin_ctzll(low) : 64 + __builtin_ctzll(high));
+}
 
 // Sets reason and verdict of one lane from its findings. There is always at least one.
 void decide(Lane& lane);

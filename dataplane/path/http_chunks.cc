@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "config/limits.h"
+
 namespace surgegate {
 namespace {
 
@@ -12,27 +14,34 @@ int hex_digit(char c) {
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-// 15 digits: below 2^60, so that sums with it never wrap.
-constexpr uint64_t size_max = (1ull << 60) - 1;
+uint8_t lose(ChunkPosition& position, char c, sg_reason otherwise) {
+  position.fault = c == '\n' ? SG_REASON_http_line_end : otherwise;
+  return SG_READER_LOST;
+}
 
 uint8_t after_size_digit(char c, ChunkPosition& position) {
   int digit = hex_digit(c);
   if (digit >= 0) {
     position.value = position.value * 16 + static_cast<uint64_t>(digit);
-    if (position.value > size_max) return SG_READER_LOST;
+    if (position.value >= SG_HTTP_LENGTH_MAX) return lose(position, c, SG_REASON_http_chunk_size);
     return SG_READER_CHUNK_SIZE;
   }
-  if (position.reader == SG_READER_CHUNK_FIRST) return SG_READER_LOST;
+  if (position.reader == SG_READER_CHUNK_FIRST) return lose(position, c, SG_REASON_http_chunk_size);
   if (c == '\r') return SG_READER_CHUNK_LF;
   if (c == ';' || c == ' ' || c == '\t') return SG_READER_CHUNK_EXT;
-  return SG_READER_LOST;
+  return lose(position, c, SG_REASON_http_chunk_size);
 }
 
 // Inside extensions and trailers: anything but a control character, which one reader may take for
 // the end of the line and another not.
-uint8_t stay_unless_control(char c, uint8_t reader) {
-  bool control = static_cast<uint8_t>(c) < 0x20 && c != '\t';
-  return control ? static_cast<uint8_t>(SG_READER_LOST) : reader;
+uint8_t stay_unless_control(char c, uint8_t reader, ChunkPosition& position, sg_reason fault) {
+  bool control = (static_cast<uint8_t>(c) < 0x20 && c != '\t') || c == 0x7f;
+  return control ? lose(position, c, fault) : reader;
+}
+
+// The LF behind a CR.
+uint8_t after_cr(char c, uint8_t reader, ChunkPosition& position) {
+  return c == '\n' ? reader : lose(position, '\n', SG_REASON_http_line_end);
 }
 
 uint8_t next_reader(char c, ChunkPosition& position) {
@@ -42,26 +51,26 @@ uint8_t next_reader(char c, ChunkPosition& position) {
       return after_size_digit(c, position);
     case SG_READER_CHUNK_EXT:
       if (c == '\r') return SG_READER_CHUNK_LF;
-      return stay_unless_control(c, SG_READER_CHUNK_EXT);
+      return stay_unless_control(c, SG_READER_CHUNK_EXT, position, SG_REASON_http_chunk_extension);
     case SG_READER_CHUNK_LF:
-      if (c != '\n') return SG_READER_LOST;
-      return position.value == 0 ? SG_READER_TRAILER : SG_READER_DATA_CR;
+      return after_cr(c, position.value == 0 ? SG_READER_TRAILER : SG_READER_DATA_CR, position);
     case SG_READER_DATA_CR:
-      return c == '\r' ? SG_READER_DATA_LF : SG_READER_LOST;
+      return c == '\r' ? static_cast<uint8_t>(SG_READER_DATA_LF)
+                       : lose(position, c, SG_REASON_http_chunk_end);
     case SG_READER_DATA_LF:
-      return c == '\n' ? SG_READER_CHUNK_FIRST : SG_READER_LOST;
+      return after_cr(c, SG_READER_CHUNK_FIRST, position);
     case SG_READER_TRAILER:
       if (c == '\r') return SG_READER_LAST_LF;
-      return stay_unless_control(c, SG_READER_TRAILER_LINE);
+      return stay_unless_control(c, SG_READER_TRAILER_LINE, position, SG_REASON_http_trailer);
     case SG_READER_TRAILER_LINE:
       if (c == '\r') return SG_READER_TRAILER_LF;
-      return stay_unless_control(c, SG_READER_TRAILER_LINE);
+      return stay_unless_control(c, SG_READER_TRAILER_LINE, position, SG_REASON_http_trailer);
     case SG_READER_TRAILER_LF:
-      return c == '\n' ? SG_READER_TRAILER : SG_READER_LOST;
+      return after_cr(c, SG_READER_TRAILER, position);
     case SG_READER_LAST_LF:
-      return c == '\n' ? SG_READER_HEAD : SG_READER_LOST;
+      return after_cr(c, SG_READER_HEAD, position);
     default:
-      return SG_READER_LOST;
+      return lose(position, c, SG_REASON_http_chunk_end);
   }
 }
 

@@ -6,13 +6,15 @@
 #include <string_view>
 
 #include "config/flow.h"
+#include "config/verdict.h"
 
 namespace surgegate {
 
 struct ChunkPosition {
   uint8_t reader = SG_READER_CHUNK_FIRST;  // sg_reader
-  uint64_t value =
-      0;  // CHUNK_SIZE, CHUNK_EXT, CHUNK_LF: the size so far; DATA_CR: data bytes ahead
+  // CHUNK_SIZE, CHUNK_EXT, CHUNK_LF: the size so far; DATA_CR: data bytes ahead
+  uint64_t value = 0;
+  sg_reason fault = SG_REASON_COUNT;  // LOST: what does not fit
 };
 
 // Reads from the position on until the bytes end, chunk data begins that is not all here, or the

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Reading one HTTP/1.x request head [RFC 9112 sections 2 to 6, RFC 9110 section 5], strictly: where
-// two readers could differ, the head is malformed.
+// two readers could differ, the head is malformed, and the reason says in what. What a service lets
+// pass on top (`lenient`) still has one reading.
 #pragma once
 
 #include <array>
@@ -8,6 +9,8 @@
 #include <string_view>
 
 #include "config/limits.h"
+#include "config/policy_abi.h"
+#include "config/verdict.h"
 
 namespace surgegate {
 
@@ -17,15 +20,16 @@ enum class HeadStatus : uint8_t { complete, incomplete, malformed };
 class HttpHead {
  public:
   std::string_view method;
-  std::string_view target;
-  std::string_view path;  // target up to '?'
+  std::string_view target;  // origin-form, or "*"; of a whole URL what follows its host
+  std::string_view path;    // target up to '?'
   std::string_view host;
   std::string_view user_agent;
   uint64_t content_length = 0;
   uint32_t length_bytes = 0;  // of the head, its empty line included; 0: none was read
   bool chunked = false;
   bool http_1_0 = false;
-  bool upgrade = false;  // there is an Upgrade field
+  bool upgrade = false;               // there is an Upgrade field
+  sg_reason fault = SG_REASON_COUNT;  // what makes it malformed
 
   // The headers that the policy asks for, by index of HeaderNames. An empty value is a value.
   bool has_key(uint32_t index) const { return (keys_found_ >> index & 1) != 0; }
@@ -43,6 +47,7 @@ class HttpHead {
     content_length = 0;
     length_bytes = 0;
     chunked = http_1_0 = upgrade = false;
+    fault = SG_REASON_COUNT;
     keys_found_ = 0;
   }
 
@@ -74,13 +79,21 @@ class HeaderNames {
       by_length_{};  // bit i: names_[i] has this length
 };
 
+// What the policy says about heads.
+struct HeadRules {
+  const HeaderNames& names;
+  uint8_t lenient = 0;  // bits of sg_lenient
+};
+
 // Reads the head that starts at bytes[0]; looks at no byte at or beyond bytes.size(). On `complete`
-// all of head is set; otherwise head is cleared.
-HeadStatus read_http_head(std::string_view bytes, const HeaderNames& names, HttpHead& head);
+// all of head is set; on `malformed` only its fault, and its method if that was read; on
+// `incomplete` nothing. What is malformed is so as soon as the byte that makes it so is there, and
+// stays so whatever follows.
+HeadStatus read_http_head(std::string_view bytes, const HeadRules& rules, HttpHead& head);
 
 // Where a head that comes in pieces ends. Lines end in CR LF and in nothing else: what another
 // reader might take for a line's end is malformed as soon as it is there, for it could end the head
-// for him while we wait.
+// for him while we wait. (The reader then says what is.)
 struct HeadEnd {
   HeadStatus status;
   uint32_t bytes;  // complete: of the head, its empty line included

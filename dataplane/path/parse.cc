@@ -7,7 +7,7 @@ namespace {
 // A miss to DRAM takes some 80 ns and parsing a frame some 15: five frames ahead hide it.
 constexpr size_t prefetch_ahead = 5;
 
-constexpr uint64_t l4_unread =
+constexpr sg_findings l4_unread =
     SG_FOUND(fragment) | SG_FOUND(l4_cut) | SG_FOUND(tcp_header_invalid) | SG_FOUND(l4_length_lies);
 
 void parse_lane(Lane& lane, const sg_secret& secret) {

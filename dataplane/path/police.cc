@@ -15,7 +15,7 @@ namespace {
 // too, and a head that nobody can read is a request of whoever sends it.
 bool is_counted(const Lane& lane) {
   if (lane.service == nullptr || lane.found == 0) return false;
-  sg_verdict verdict = rules()[static_cast<size_t>(__builtin_ctzll(lane.found))].verdict;
+  sg_verdict verdict = rules()[first_of(lane.found)].verdict;
   return verdict == SG_VERDICT_forwarded || verdict == SG_VERDICT_answered;
 }
 

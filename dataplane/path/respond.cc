@@ -5,11 +5,24 @@
 #include <cstring>
 #include <string_view>
 
+#include "dataplane/path/decide.h"
 #include "dataplane/path/segment.h"
 #include "dataplane/path/seq.h"
 
 namespace surgegate {
 namespace {
+
+constexpr uint16_t built_in_response(uint16_t status) {
+  switch (status) {
+#define SG_CASE(status) \
+  case status:          \
+    return SG_RESPONSE_##status;
+    SG_BUILT_IN_STATUSES(SG_CASE)
+#undef SG_CASE
+    default:
+      return SG_RESPONSE_400;
+  }
+}
 
 // Ahead of any timestamp that the backend will put on a segment racing with ours (its own clock
 // runs in milliseconds), so that the client's PAWS test [RFC 7323 section 5] drops the backend's,
@@ -133,8 +146,8 @@ void Responder::trim(Lane& lane) {
 
 Responder::Answer Responder::answer_for(const Lane& lane) const {
   bool head = lane.request.head.method == "HEAD";
-  if (lane.reason == SG_REASON_http_malformed)
-    return {&policy_.image().responses()[SG_RESPONSE_400], 0, false};
+  if (uint16_t status = rules()[lane.reason].status; status != 0)
+    return {&policy_.image().responses()[built_in_response(status)], 0, head};
   if (lane.reason == SG_REASON_signature) {
     const sg_signature_set& set = policy_.image().signatures()[lane.signature_set];
     return {&policy_.image().responses()[set.response], 0, head};

@@ -164,6 +164,7 @@ void Tracker::keep_piece(Lane& lane) {
       if (!lane.keeps && lane.round == 0) flow.judged = {seq, 0, 0, SG_READER_HEAD};
     }
     kept->head_at = kept->length_bytes;
+    kept->head_began_ticks = ticks_;
     std::memcpy(kept->bytes + kept->length_bytes, payload_of(lane) + lane.head_offset, bytes);
     flow.flags |= SG_FLOW_IN_HEAD;
   }

@@ -164,7 +164,7 @@ void Tracker::track_stray(Lane& lane) {
   std::string_view payload(reinterpret_cast<const char*>(payload_of(lane)),
                            lane.packet.payload_length);
   HttpHead& head = lane.request.head;
-  bool whole = read_http_head(payload, policy_.header_names(), head) == HeadStatus::complete;
+  bool whole = read_http_head(payload, head_rules(lane), head) == HeadStatus::complete;
   if (whole)
     lane.found |= SG_FOUND(request);
   else

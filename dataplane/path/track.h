@@ -11,6 +11,7 @@
 
 #include "dataplane/burst.h"
 #include "dataplane/link/policy_in_force.h"
+#include "dataplane/path/http_chunks.h"
 #include "dataplane/table/flows.h"
 #include "dataplane/table/kept_heads.h"
 
@@ -70,14 +71,17 @@ class Tracker {
   void read_rest_of_head(Lane& lane);
   void read_chunks(Lane& lane);
   void found_head(Lane& lane, uint32_t end_seq);
-  void found_malformed(Lane& lane);
+  bool found_chunks(Lane& lane, uint32_t offset, ChunkPosition position);
+  void found_fault(Lane& lane, sg_reason fault);
+  HeadRules head_rules(const Lane& lane) const;
+  bool request_line_holds(const Lane& lane, std::string_view bytes) const;
   bool can_keep(const Lane& lane) const;
   bool answerable(const Lane& lane) const;
   bool reaches_over_pending(const Lane& lane) const;
   enum class Comparison : uint8_t { none, same, differs };
   Comparison compare_kept(const Lane& lane, uint32_t end_seq) const;
   Comparison compare_judged(const Lane& lane, uint32_t end_seq) const;
-  uint64_t compare_old(const Lane& lane, uint32_t end_seq) const;
+  sg_findings compare_old(const Lane& lane, uint32_t end_seq) const;
 
   // settle.cc
   void settle_forwarded(Lane& lane);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "dataplane/path/http_chunks.h"
+#include "dataplane/path/http_scan.h"
 #include "dataplane/path/seq.h"
 #include "dataplane/path/stride.h"
 #include "dataplane/path/track.h"
@@ -18,6 +18,13 @@ std::string_view payload_from(const Lane& lane, uint32_t offset) {
 
 bool in_body(uint8_t reader) {
   return reader == SG_READER_HEAD || reader == SG_READER_DATA_CR;
+}
+
+// Behind an upgrade that the backend declined, what another server may take for a request, however
+// malformed, is none of another protocol. (The first byte of a WebSocket frame has its top bit
+// set.)
+bool begins_no_request(char c) {
+  return !is_http_char(c, HttpChars::token) && c != '\r' && c != '\n' && c != ' ' && c != '\t';
 }
 
 // Whether a segment comes within half a stride of the boundary of a body that goes on beyond it.
@@ -65,7 +72,7 @@ void Tracker::read_data(Lane& lane) {
   }
   if (lane.round == 0 && start < 0) {
     uint32_t old_end = all_old ? lane.packet.seq + lane.packet.payload_length : lane.next_seq_after;
-    uint64_t found = compare_old(lane, old_end);
+    sg_findings found = compare_old(lane, old_end);
     if (all_old || (found & (SG_FOUND(old_data) | SG_FOUND(resend_differs))) != 0) {
       lane.found |= found;
       return;
@@ -130,7 +137,7 @@ Tracker::Comparison Tracker::compare_judged(const Lane& lane, uint32_t end_seq) 
 // probe, and reaches no further than it did [RFC 9293 section 3.8.4]: it goes whatever it is,
 // unless it lies in front of a stream besides which there is another one, and may be the next byte
 // of that.
-uint64_t Tracker::compare_old(const Lane& lane, uint32_t end_seq) const {
+sg_findings Tracker::compare_old(const Lane& lane, uint32_t end_seq) const {
   const sg_flow& flow = *lane.flow;
   bool is_probe = lane.packet.payload_length == 1 && end_seq == flow.next_seq;
   Comparison kept = compare_kept(lane, end_seq);
@@ -167,21 +174,25 @@ void Tracker::read_head(Lane& lane) {
     return;
   }
   std::string_view bytes = payload_from(lane, lane.head_offset);
-  HeadStatus status = read_http_head(bytes, policy_.header_names(), lane.request.head);
+  HttpHead& head = lane.request.head;
+  HeadStatus status = read_http_head(bytes, head_rules(lane), head);
   lane.answerable = answerable(lane);
   if (status == HeadStatus::complete)
-    return found_head(lane, lane.packet.seq + lane.head_offset + lane.request.head.length_bytes);
-  bool is_tunnel = (flow.flags & SG_FLOW_TUNNEL) != 0 && status == HeadStatus::malformed;
-  if (is_tunnel) {
-    lane.found |= SG_FOUND(segment);
-    lane.reader_after = SG_READER_NONE;
-    lane.advance = Advance::position;
+    return found_head(lane, lane.packet.seq + lane.head_offset + head.length_bytes);
+  if (status == HeadStatus::incomplete) {
+    lane.found |= SG_FOUND(head_piece);
+    lane.advance = Advance::piece;
     return;
   }
-  if (status == HeadStatus::malformed || bytes.size() > SG_HEAD_BYTES_MAX)
-    return found_malformed(lane);
-  lane.found |= SG_FOUND(head_piece);
-  lane.advance = Advance::piece;
+  bool is_foreign = (flow.flags & SG_FLOW_UPGRADE) != 0 && begins_no_request(bytes[0]);
+  if (!is_foreign) return found_fault(lane, head.fault);
+  if ((flow.flags & SG_FLOW_TUNNEL) == 0) {
+    lane.found |= SG_FOUND(http_upgraded);
+    return;
+  }
+  lane.found |= SG_FOUND(segment);
+  lane.reader_after = SG_READER_NONE;
+  lane.advance = Advance::position;
 }
 
 // The bytes go behind those that are kept, where they are nobody's until settle makes them part of
@@ -192,60 +203,95 @@ void Tracker::read_rest_of_head(Lane& lane) {
     lane.found |= SG_FOUND(head_evicted);
     return;
   }
+  lane.answerable = answerable(lane);
+  uint64_t age_ns = uint64_t{ticks_ - kept->head_began_ticks} * SG_FLOW_TICK_NS;
+  if (age_ns > lane.service->head_deadline_ns) {
+    lane.request.head.clear();
+    return found_fault(lane, SG_REASON_http_slow);
+  }
   std::string_view fresh = payload_from(lane, lane.head_offset);
   uint32_t taken = std::min<uint32_t>(static_cast<uint32_t>(fresh.size()), kept->room_bytes());
   std::memcpy(kept->bytes + kept->length_bytes, fresh.data(), taken);
-  std::string_view head(kept->bytes + kept->head_at, kept->length_bytes - kept->head_at + taken);
-  HeadEnd end = find_head_end(head, kept->length_bytes - kept->head_at);
-  lane.answerable = answerable(lane);
-  if (end.status == HeadStatus::incomplete && taken == fresh.size()) {
+  std::string_view bytes(kept->bytes + kept->head_at, kept->length_bytes - kept->head_at + taken);
+  HeadEnd end = find_head_end(bytes, kept->length_bytes - kept->head_at);
+  if (end.status == HeadStatus::incomplete && taken == fresh.size() &&
+      bytes.size() < SG_HEAD_BYTES_MAX && request_line_holds(lane, bytes)) {
     lane.found |= SG_FOUND(head_piece);
     lane.advance = Advance::piece;
     return;
   }
-  lane.request.head.clear();
-  if (end.status != HeadStatus::complete ||
-      read_http_head(head.substr(0, end.bytes), policy_.header_names(), lane.request.head) !=
-          HeadStatus::complete)
-    return found_malformed(lane);
+  // Behind others that are not answered there is less room than a head may take.
+  if (end.status == HeadStatus::incomplete && kept->head_at > 0) {
+    lane.found |= SG_FOUND(unanswered);
+    return;
+  }
+  if (end.status == HeadStatus::complete) bytes = bytes.substr(0, end.bytes);
+  HttpHead& head = lane.request.head;
+  if (read_http_head(bytes, head_rules(lane), head) != HeadStatus::complete)
+    return found_fault(lane, head.fault);
   found_head(lane, kept->start_seq + kept->head_at + end.bytes);
 }
 
-void Tracker::found_malformed(Lane& lane) {
-  lane.request.head.clear();
-  lane.counts_request = true;
-  lane.found |= SG_FOUND(http_malformed) | SG_FOUND(http_malformed_silent);
+// A request line alone is a whole request to some [HTTP/0.9]. So the head is read again with each
+// piece that adds to its first line; further lines are read when all have come.
+bool Tracker::request_line_holds(const Lane& lane, std::string_view bytes) const {
+  size_t fresh = lane.packet.payload_length - lane.head_offset;
+  bool adds_to_line = bytes.substr(0, bytes.size() - fresh).find('\n', 2) == std::string_view::npos;
+  HttpHead head;
+  return !adds_to_line || read_http_head(bytes, head_rules(lane), head) == HeadStatus::incomplete;
 }
 
+HeadRules Tracker::head_rules(const Lane& lane) const {
+  return {policy_.header_names(), lane.service->lenient};
+}
+
+void Tracker::found_fault(Lane& lane, sg_reason fault) {
+  lane.counts_request = true;
+  lane.found |= sg_finding(fault) | SG_FOUND(http_fault_silent);
+}
+
+// With what of its body is in this segment, as far as that is read: chunk headers that nobody can
+// read are refused with the head while the backend has neither.
 void Tracker::found_head(Lane& lane, uint32_t end_seq) {
   const HttpHead& head = lane.request.head;
+  uint32_t segment_end = lane.packet.seq + lane.packet.payload_length;
+  lane.head_end_seq = lane.next_seq_after = end_seq;
+  lane.reader_after = SG_READER_HEAD;
+  lane.body_left_after = head.content_length;
+  if (!head.chunked)
+    pass_body(lane.next_seq_after, lane.body_left_after);
+  else if (!found_chunks(lane, end_seq - lane.packet.seq, {SG_READER_CHUNK_FIRST}))
+    return;
   lane.counts_request = true;
   lane.found |= SG_FOUND(request);
   lane.advance = Advance::request;
-  lane.head_end_seq = lane.next_seq_after = end_seq;
-  lane.reader_after = head.chunked ? SG_READER_CHUNK_FIRST : SG_READER_HEAD;
-  lane.body_left_after = head.content_length;
-  pass_body(lane.next_seq_after, lane.body_left_after);
-  uint32_t segment_end = lane.packet.seq + lane.packet.payload_length;
   lane.has_more = seq_distance(lane.next_seq_after, segment_end) > 0;
 }
 
 void Tracker::read_chunks(Lane& lane) {
-  uint16_t offset = lane.head_offset;
-  ChunkPosition position{lane.flow->reader, lane.body_left_after};
-  uint32_t read = follow_chunks(payload_from(lane, offset), position);
-  if (position.reader == SG_READER_LOST) {
-    lane.answerable = false;
-    lane.found |= SG_FOUND(http_malformed_silent);
+  if (!found_chunks(lane, lane.head_offset, {lane.flow->reader, lane.body_left_after})) {
+    lane.answerable = false;  // the backend has its head, and may be answering
     return;
   }
   lane.found |= SG_FOUND(body);
   lane.advance = Advance::position;
+  lane.has_more =
+      seq_distance(lane.next_seq_after, lane.packet.seq + lane.packet.payload_length) > 0;
+}
+
+// Follows the chunks from this offset of the payload on. False: there is a fault, and it is found.
+bool Tracker::found_chunks(Lane& lane, uint32_t offset, ChunkPosition position) {
+  uint32_t read = follow_chunks(payload_from(lane, offset), position);
+  if (position.reader == SG_READER_LOST) {
+    lane.request.head.clear();
+    found_fault(lane, position.fault);
+    return false;
+  }
   lane.next_seq_after = lane.packet.seq + offset + read;
   lane.reader_after = position.reader;
   lane.body_left_after = position.value;
   if (position.reader == SG_READER_DATA_CR) pass_body(lane.next_seq_after, lane.body_left_after);
-  lane.has_more = offset + read < lane.packet.payload_length;
+  return true;
 }
 
 // An answer may be put into the stream only where the client should take nothing else for it: on

@@ -25,7 +25,7 @@ struct KeptHead {
   uint16_t head_at;  // where in bytes the head begins that is not complete yet
   uint16_t older;    // neighbours among the records in use, by the time of taking
   uint16_t newer;
-  uint32_t reserved;
+  uint32_t head_began_ticks;
   char bytes[SG_HEAD_BYTES_MAX];
 
   uint32_t end_seq() const { return start_seq + length_bytes; }

@@ -4,6 +4,7 @@
 import os
 import pty
 import re
+import signal
 import subprocess
 import tempfile
 import termios
@@ -32,6 +33,7 @@ class OnATerminal:
             modes = termios.tcgetattr(0)
             modes[3] |= termios.NOFLSH
             termios.tcsetattr(0, termios.TCSANOW, modes)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the tests run in the background
             os.chdir(self.directory)
             command = bash_script(text)
             os.execvp(command[0], command)

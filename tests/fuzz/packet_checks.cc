@@ -61,12 +61,13 @@ class FateCheck {
       case SG_REASON_limit_requests_silent:
         if (fate_.limit.empty()) return "refused by no limit";
         [[fallthrough]];
-      case SG_REASON_http_malformed:
       case SG_REASON_signature:
       case SG_REASON_signature_drop:
       case SG_REASON_signature_silent:
         return admitted == 0 && refused == 1 ? "" : "a refusal that does not count as one";
       default:
+        if (rules()[fate_.reason].status != 0)
+          return admitted == 0 && refused == 1 ? "" : "a fault that does not count as one";
         return fate_.verdict != SG_VERDICT_forwarded || refused == 0
                    ? ""
                    : "a refused request forwarded";

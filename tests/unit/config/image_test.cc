@@ -175,7 +175,7 @@ TEST(Image, RefusesSectionsThatDoNotFit) {
   reseal_image(bytes);
   expect_contains(refusal(bytes), "beyond the image");
   bytes = full_image();
-  section_of(bytes, ImageSection::limits).tag = section_of(bytes, ImageSection::services).tag;
+  section_of(bytes, ImageSection::lists).tag = section_of(bytes, ImageSection::services).tag;
   reseal_image(bytes);
   expect_contains(refusal(bytes), "section services: record_bytes");
   bytes = full_image();

@@ -22,7 +22,7 @@ std::string decided(std::initializer_list<const char*> found, bool answerable = 
   lane.head_offset = head_offset;
   lane.answerable = answerable;
   lane.round = round;
-  for (const char* name : found) lane.found |= 1ull << reason_named(name);
+  for (const char* name : found) lane.found |= sg_finding(reason_named(name));
   decide(lane);
   return std::string(rules()[lane.reason].name);
 }
@@ -62,8 +62,39 @@ TEST(Decide, EachReasonHasItsVerdict) {
       {"resend_differs", SG_VERDICT_dropped},
       {"unanswered", SG_VERDICT_dropped},
       {"head_evicted", SG_VERDICT_dropped},
-      {"http_malformed", SG_VERDICT_answered},
-      {"http_malformed_silent", SG_VERDICT_dropped},
+      {"http_line", SG_VERDICT_answered},
+      {"http_method", SG_VERDICT_answered},
+      {"http_connect", SG_VERDICT_answered},
+      {"http_target", SG_VERDICT_answered},
+      {"http_target_long", SG_VERDICT_answered},
+      {"http_absolute_target", SG_VERDICT_answered},
+      {"http_host_differs", SG_VERDICT_answered},
+      {"http_0_9", SG_VERDICT_answered},
+      {"http_2", SG_VERDICT_answered},
+      {"http_version", SG_VERDICT_answered},
+      {"http_line_end", SG_VERDICT_answered},
+      {"http_control", SG_VERDICT_answered},
+      {"http_field_name", SG_VERDICT_answered},
+      {"http_space_before_colon", SG_VERDICT_answered},
+      {"http_folded", SG_VERDICT_answered},
+      {"http_field_twice", SG_VERDICT_answered},
+      {"http_no_host", SG_VERDICT_answered},
+      {"http_host_twice", SG_VERDICT_answered},
+      {"http_host", SG_VERDICT_answered},
+      {"http_length", SG_VERDICT_answered},
+      {"http_length_twice", SG_VERDICT_answered},
+      {"http_length_and_chunked", SG_VERDICT_answered},
+      {"http_coding", SG_VERDICT_answered},
+      {"http_chunked_1_0", SG_VERDICT_answered},
+      {"http_head_long", SG_VERDICT_answered},
+      {"http_fields_many", SG_VERDICT_answered},
+      {"http_slow", SG_VERDICT_answered},
+      {"http_chunk_size", SG_VERDICT_answered},
+      {"http_chunk_extension", SG_VERDICT_answered},
+      {"http_chunk_end", SG_VERDICT_answered},
+      {"http_trailer", SG_VERDICT_answered},
+      {"http_fault_silent", SG_VERDICT_dropped},
+      {"http_upgraded", SG_VERDICT_dropped},
       {"limit_requests", SG_VERDICT_answered},
       {"limit_requests_drop", SG_VERDICT_dropped},
       {"limit_requests_silent", SG_VERDICT_dropped},
@@ -92,7 +123,7 @@ TEST(Decide, EachReasonHasItsVerdict) {
     EXPECT_EQ(rule.verdict, found->second) << rule.name;
     Lane lane;
     lane.answerable = true;
-    lane.found = 1ull << rule.reason;
+    lane.found = sg_finding(rule.reason);
     decide(lane);
     EXPECT_EQ(lane.reason, rule.reason);
     EXPECT_EQ(lane.verdict, rule.verdict);
@@ -121,7 +152,7 @@ TEST(Decide, WhereAnAnswerIsNotSafeThereIsNone) {
   EXPECT_EQ(decided({"request", "limit_requests", "limit_requests_silent"}, false),
             "limit_requests_silent");
   EXPECT_EQ(decided({"request", "signature", "signature_silent"}, false), "signature_silent");
-  EXPECT_EQ(decided({"http_malformed", "http_malformed_silent"}, false), "http_malformed_silent");
+  EXPECT_EQ(decided({"http_folded", "http_fault_silent"}, false), "http_fault_silent");
 }
 
 TEST(Decide, WhatATombstoneAnswersDependsOnNothingElse) {
@@ -132,7 +163,7 @@ TEST(Decide, WhatATombstoneAnswersDependsOnNothingElse) {
 // The requests before it in the segment were admitted and charged.
 TEST(Decide, ARefusalBehindAdmittedRequestsTrims) {
   for (const char* refusal : {"limit_requests_silent", "limit_requests_drop", "signature_drop",
-                              "signature_silent", "http_malformed_silent"})
+                              "signature_silent", "http_fault_silent"})
     EXPECT_EQ(decided({"request", refusal}, false, 1), "trimmed") << refusal;
   EXPECT_EQ(decided({"request", "limit_requests", "limit_requests_silent"}, true, 1), "trimmed");
   EXPECT_EQ(decided({"request"}, false, 1), "request");

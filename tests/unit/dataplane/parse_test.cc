@@ -22,7 +22,7 @@ using testing::ip;
 
 constexpr sg_secret secret = {1, 2};
 
-std::string names_of(uint64_t found) {
+std::string names_of(sg_findings found) {
   std::string names;
   for (const Rule& rule : rules())
     if (found >> rule.reason & 1) names += (names.empty() ? "" : " ") + std::string(rule.name);

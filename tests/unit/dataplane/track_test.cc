@@ -79,7 +79,7 @@ TEST_F(Track, APacketThatWasDroppedLeavesTheFlowAsItWas) {
   ASSERT_EQ(reason(build(spoiled)), SG_REASON_l4_checksum);
   spoiled.l4_checksum_xor = 0;
   spoiled.payload = testing::bytes_of("GET  / HTTP/1.1\r\n\r\n");
-  ASSERT_EQ(reason(build(spoiled)), SG_REASON_http_malformed_silent);
+  ASSERT_EQ(reason(build(spoiled)), SG_REASON_http_fault_silent);
   EXPECT_EQ(std::memcmp(&before, entry(), sizeof(before)), 0);
 }
 

@@ -88,12 +88,12 @@ TEST(Worker, EveryRequestOfTheLargestFrameIsCounted) {
   journey.send(client.open());
   journey.send(client.acknowledge());
   std::string requests;
-  for (int i = 0; i < 3500; i++) requests += "G / HTTP/1.0\r\n\r\n";
+  for (int i = 0; i < 3500; i++) requests += "GET / HTTP/1.0\r\n\r\n";
   const Fate& fate = journey.send(client.send(requests));
   EXPECT_EQ(fate.reason, SG_REASON_trimmed);
   EXPECT_EQ(fate.requests_admitted, 3000u);
   EXPECT_EQ(fate.requests_refused, 1u);
-  EXPECT_EQ(fate.sent[0].size(), 14u + 20 + 20 + 3000 * 16);
+  EXPECT_EQ(fate.sent[0].size(), 14u + 20 + 20 + 3000 * 18);
 }
 
 TEST(Worker, APolicyIsAdoptedBetweenBursts) {
