@@ -12,6 +12,6 @@ LINK_ADDRESSES = {name: bytes([2, 0, *map(int, address.split("."))]) for name, a
 TUNNELLED = "web/"
 
 # What the client gets, and the backend does not: with these a connection is refused.
-REFUSALS = {"limit_requests": 429, "signature": 403, "http_line": 400}
+REFUSALS = {"limit_requests": 429, "signature": 403, "http_field_name": 400}
 # What follows on a refused connection.
 AFTERWARDS = ("refused_resend", "refused_fin")
