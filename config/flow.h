@@ -4,6 +4,7 @@
 // and the policy image: no pointers, no positions in an image.
 #pragma once
 
+#include "config/limits.h"
 #include "config/types.h"
 
 enum sg_flow_state {
@@ -19,7 +20,7 @@ enum sg_flow_state {
 enum sg_reader {
   SG_READER_HEAD,         // the first byte of a request head
   SG_READER_CHUNK_FIRST,  // the first digit of a chunk size
-  SG_READER_CHUNK_SIZE,   // a later digit; body_left_bytes holds the size so far
+  SG_READER_CHUNK_SIZE,   // a later digit; body_left holds the size so far
   SG_READER_CHUNK_EXT,    // in a chunk extension, or spaces before one
   SG_READER_CHUNK_LF,     // the LF that ends a chunk-size line
   SG_READER_DATA_CR,      // the CR that ends a chunk's data
@@ -36,20 +37,26 @@ enum sg_flow_flag {
   SG_FLOW_PIPELINED = 1,    // a request began before the one before it was answered
   SG_FLOW_HAS_REQUEST = 2,  // request_ack is meaningful
   SG_FLOW_IN_HEAD = 4,      // a head has come in part; its bytes are kept
-  SG_FLOW_ANSWER_HEAD = 8,  // tombstone: the refused request was a HEAD: no body
+  SG_FLOW_ANSWER_HEAD = 4,  // tombstone: the refused request was a HEAD: no body
   SG_FLOW_UPGRADE = 16,     // an upgrade was asked for: what the backend says now need not be HTTP
   SG_FLOW_TUNNEL = 32,      // where a route allows that: what cannot be a request opens a tunnel
-  SG_FLOW_PENDING = 64,     // pending_seq is meaningful, and the low one but in a tombstone
-  SG_FLOW_PENDING_DEAD = 128  // .. but what comes there cannot be read: it stood within a head
+  SG_FLOW_OTHER = 64,       // other_seq is meaningful, and other_low_seq but in a tombstone:
+  SG_FLOW_OTHER_SYN = 8,    // .. of a connection that a SYN wants to open
+  SG_FLOW_OTHER_DEAD = 128  // .. of one that was replaced and cannot be read on: within a head, say
 };
 
-// A range of the stream that was judged and forwarded: what a resend is compared with.
+// The part of the stream that was judged last, from the first byte of a head, chunk header or
+// trailer in a segment to the last one: a resend is compared with it. Behind it all is body; what
+// was judged before it is in the owner's record, or not taken any more.
 struct sg_judged {
   __u32 start_seq;
   __u32 hash;
-  __u16 length_bytes;
-  __u16 kind;  // sg_reader
+  __u16 length_bytes;  // 0: nothing was judged since start_seq
+  // How many multiples of 2^16 next_seq has passed, at most SG_FLOW_PASSED_MAX: so that it is known
+  // where the stream began.
+  __u16 passed_64k;
 };
+#define SG_FLOW_PASSED_MAX 0x7fff
 
 struct sg_flow {
   __u64 hash;        // sg_flow_hash; 0: free
@@ -57,19 +64,22 @@ struct sg_flow {
   __u32 seen_ticks;  // SG_FLOW_TICK_NS since boot, modulo 2^32 (52 days)
   union {
     struct {
-      __u32 next_seq;  // the first byte not judged yet
+      // The first byte not judged yet; in a body as many bytes behind its first as have passed, in
+      // whatever order.
+      __u32 next_seq;
       // Next byte of another connection that the backend may have instead, and where what it may
       // have read of that begins.
-      __u32 pending_seq;
-      __u32 pending_low_seq;
-      __u32 request_ack;      // what the client had acknowledged when the last request was judged
-      __u64 body_left_bytes;  // bytes from next_seq on that pass unread (http_chunks.h: or a size)
+      __u32 other_seq;
+      __u32 other_low_seq;
+      __u32 request_ack;    // what the client had acknowledged when the last request was judged
+      __u32 newest_stamp;   // of the segments that were read [RFC 7323 section 5]; 0: none
+      __u32 body_left_low;  // sg_flow_body_left()
     };
     struct {
-      __u32 answer_seq;             // tombstone: where our answer starts,
-      __u32 tombstone_pending_seq;  // (pending_seq)
-      __u32 receive_next;           // what we have of the client's stream
-      __u32 response_id;            // low half of sg_response.id
+      __u32 answer_seq;           // tombstone: where our answer starts,
+      __u32 tombstone_other_seq;  // (other_seq)
+      __u32 receive_next;         // what we have of the client's stream
+      __u32 response_id;          // low half of sg_response.id
       __u32 retry_after_s;
       __u16 answer_bytes;   // of its content; 0: there was no room for any, and FIN was all
       __u16 answers_again;  // how often it was given again
@@ -77,20 +87,31 @@ struct sg_flow {
   };
   __u16 backend_slot;  // SG_NONE16: none
   __u16 backend_generation;
-  __u8 state;        // sg_flow_state
-  __u8 reader;       // sg_reader
-  __u8 flags;        // sg_flow_flag
-  __u8 mss_64;       // the client's MSS in units of 64 bytes; 0: not known
-  __u16 kept_index;  // SG_NONE16: none; the record of the owner's kept bytes
-  __u16 reserved16;
-  // What was judged last. Nothing from before start_seq is taken any more; the range itself is
-  // compared when it is sent again (its hash; not where length_bytes is 0); behind it is body.
+  __u8 state;           // sg_flow_state
+  __u8 reader;          // sg_reader
+  __u8 flags;           // sg_flow_flag
+  __u8 mss_64;          // the client's MSS in units of 64 bytes; 0: not known
+  __u16 kept_index;     // SG_NONE16: none; the record of the owner's kept bytes
+  __u8 body_left_high;  // sg_flow_body_left()
+  __u8 other_since;     // when other_seq was noted, in units of 2^SG_FLOW_OTHER_TICK_BITS ticks
   struct sg_judged judged;
 };
+#define SG_FLOW_OTHER_TICK_BITS 14  // 17 s: a byte of them is 73 minutes
+
+// Bytes of the body from next_seq on, which pass unread. In a chunk header: its size so far.
+SG_INLINE __u64 sg_flow_body_left(const struct sg_flow* flow) {
+  return (__u64)flow->body_left_high << 32 | flow->body_left_low;
+}
+
+SG_INLINE void sg_flow_set_body_left(struct sg_flow* flow, __u64 bytes) {
+  flow->body_left_low = (__u32)bytes;
+  flow->body_left_high = (__u8)(bytes >> 32);
+}
 
 #ifdef __cplusplus
 #include <cstddef>
 static_assert(sizeof(sg_flow) == 64, "a flow is one cache line");
-static_assert(offsetof(sg_flow, pending_seq) == offsetof(sg_flow, tombstone_pending_seq),
-              "a SYN waits in a tombstone where it waits in a live entry");
+static_assert(offsetof(sg_flow, other_seq) == offsetof(sg_flow, tombstone_other_seq),
+              "another connection stands in a tombstone where it stands in a live entry");
+static_assert(SG_HTTP_LENGTH_MAX <= 1ull << 40, "body_left has 40 bits");
 #endif

@@ -96,16 +96,18 @@ SG_INLINE void sg_map_ip4(__u8* to, const __u8* ip4) {
   __builtin_memcpy(to + 12, ip4, 4);
 }
 
-// Options of a TCP header: MSS, window scale, timestamps. A malformed option list is a finding.
+// Options of a TCP header: MSS, window scale, timestamps. A malformed list is a finding, and so are
+// signatures, MD5 and AO.
 SG_INLINE __u64 sg_read_tcp_options(const __u8* tcp, const __u8* end, __u32 header_bytes,
                                     struct sg_packet* packet) {
   __u32 at = SG_TCP_HEADER_BYTES;
+  __u64 found = 0;
   for (int i = 0; i < 40 && at < header_bytes; i++) {  // 40 bytes of options: at most 40 of them
     __u32 here = SG_OFFSET(at, 63);
     const __u8* option = tcp + here;
     if (!SG_SHOWN(option, 1, end)) return SG_SEEN(tcp_header_invalid);
     __u8 kind = option[0];
-    if (kind == 0) return 0;
+    if (kind == 0) return found;
     if (kind == 1) {
       at = here + 1;
       continue;
@@ -113,6 +115,7 @@ SG_INLINE __u64 sg_read_tcp_options(const __u8* tcp, const __u8* end, __u32 head
     if (here + 2 > header_bytes || !SG_SHOWN(option, 2, end)) return SG_SEEN(tcp_header_invalid);
     __u32 bytes = option[1];
     if (bytes < 2 || here + bytes > header_bytes) return SG_SEEN(tcp_header_invalid);
+    if (kind == 19 || kind == 29) found = SG_SEEN(tcp_signed);
     if (kind == 2 && bytes == 4 && SG_SHOWN(option, 4, end)) packet->mss = sg_load_be16(option + 2);
     if (kind == 3 && bytes == 3 && SG_SHOWN(option, 3, end)) packet->window_scale = option[2];
     if (kind == 8 && bytes == 10 && SG_SHOWN(option, 10, end)) {
@@ -122,7 +125,7 @@ SG_INLINE __u64 sg_read_tcp_options(const __u8* tcp, const __u8* end, __u32 head
     }
     at = here + bytes;
   }
-  return 0;
+  return found;
 }
 
 // SYN with FIN or RST, and no flag at all: no stack sends them, scanners do.

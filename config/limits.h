@@ -21,25 +21,41 @@
 // still known while nobody took it (Linux sends its SYN-ACK again for 63 s).
 #define SG_FLOW_OPENING_NS_MAX (10ull * 1000000000)
 #define SG_FLOW_OPENING_KNOWN_NS_MAX (75ull * 1000000000)
-#define SG_FLOW_IDLE_NS_MAX (900ull * 1000000000)    // an established connection without a packet
-#define SG_FLOW_CLOSING_NS_MAX (30ull * 1000000000)  // after FIN or RST: resends and the other FIN
-#define SG_FLOW_REFUSED_NS_MAX (60ull * 1000000000)  // a tombstone: the client's own give-up time
+#define SG_FLOW_IDLE_NS_MAX (900ull * 1000000000)  // an established connection without a packet
+// After FIN or RST (resends, the other FIN), and a tombstone (the client's own give-up time): then
+// another flow may have the entry; until it is taken it is known as long as an idle one, for the
+// backend may not have taken what closed it, and may read on.
+#define SG_FLOW_CLOSING_NS_MAX (30ull * 1000000000)
+#define SG_FLOW_REFUSED_NS_MAX (60ull * 1000000000)
+// Where two connections may be read at the backend, both are watched for so long: longer than
+// servers wait for the next bytes of a connection (75 s is nginx's, and the longest that is usual).
+#define SG_FLOW_OTHER_NS_MAX (90ull * 1000000000)
+// How long a connection must have been silent before another may go on in its place: at a request's
+// beginning, and elsewhere.
+#define SG_FLOW_SILENT_NS (20ull * 1000000000)
+#define SG_FLOW_SILENT_WITHIN_NS (90ull * 1000000000)
+// A stack begins farther ahead of the connection before [RFC 6528 section 3: its clock ticks every
+// 4 us; this is 4 s].
+#define SG_FLOW_SYN_AHEAD_BYTES (1u << 20)
 
 // --- HTTP --------------------------------------------------------------------------------------
 #define SG_HTTP_FIELDS_MAX 100
-// A record for kept bytes is 16 KiB with its header: twice what nginx takes for one line, and all
-// of what most servers take for a head.
-#define SG_HEAD_BYTES_MAX 16360
+// A record for what is kept of a flow is five pages. Four are for the bytes of a head in pieces:
+// twice what nginx takes for one line, and all of what most servers take for a head. One is for
+// judged ranges: of a chunked upload with a chunk header in every segment they reach half a MB
+// back.
+#define SG_HEAD_BYTES_MAX 16352
+#define SG_KEPT_RANGES_MAX 341
 #define SG_HEAD_DEADLINE_NS_MAX (600ull * 1000000000)
-#define SG_KEPT_HEADS_MAX 32768  // of one worker: 512 MiB
+#define SG_KEPT_HEADS_MAX 32768  // of one worker: 640 MiB
 // A tombstone gives its answer again at most so often, each time after twice the pause: a resend
 // comes after 200 ms, 400 ms .. (RFC 6298), what comes faster only gets an acknowledgement.
 #define SG_ANSWERS_AGAIN_MAX 8
 #define SG_ANSWER_AGAIN_NS (100ull * 1000000)
 #define SG_HTTP_METHOD_BYTES_MAX 32      // IANA's longest is UPDATEREDIRECTREF, of 17
 #define SG_HTTP_TARGET_BYTES_MAX 8000    // RFC 9112 section 3: request lines of at least so many
-#define SG_HTTP_LENGTH_MAX (1ull << 48)  // of a body or chunk: 256 TiB, in three fourths of a word
-#define SG_HTTP_LENGTH_DIGITS_MAX 15     // 2^48 has 15 digits
+#define SG_HTTP_LENGTH_MAX (1ull << 40)  // of a body or chunk: 1 TiB
+#define SG_HTTP_LENGTH_DIGITS_MAX 13     // 2^40 has 13 digits
 
 // --- Buckets -----------------------------------------------------------------------------------
 // The cell keeps 48 bits of nanoseconds (78.2 h). A TAT is at most 24 h ahead, and a cell is

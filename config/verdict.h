@@ -64,6 +64,10 @@
   X(limit_requests_silent, dropped, police,                                                        \
     "over a limit counted in requests, where an answer would not be safe")                         \
   X(tcp_urgent, dropped, track, "urgent data, which a backend reads otherwise than it was judged") \
+  X(tcp_signed, dropped, parse,                                                                    \
+    "an MD5 or AO option [RFC 2385, RFC 5925]: a backend without that key discards the segment")   \
+  X(tcp_old_timestamp, dropped, track,                                                             \
+    "a timestamp older than the newest that was read [RFC 7323 section 5]: a backend discards it") \
   X(syn_in_stream, dropped, track,                                                                 \
     "a SYN inside another connection of this flow, or bytes that would reach over one")            \
   X(out_of_order, dropped, track,                                                                  \
@@ -71,8 +75,6 @@
   X(old_data, dropped, track, "bytes from before all that is remembered of the connection")        \
   X(resend_differs, dropped, track,                                                                \
     "bytes sent again that differ from those that were judged, or cannot be compared with them")   \
-  X(unanswered, dropped, track,                                                                    \
-    "a request behind others without an answer yet, of which no more can be kept: sent again")     \
   X(head_evicted, dropped, track, "of a head whose beginning had to make room for others")         \
   X(http_line, answered, track,                                                                    \
     "a request line that is not method, target and version with one space between", 400)           \
@@ -101,16 +103,16 @@
   X(http_no_host, answered, track, "no Host field in HTTP/1.1", 400)                               \
   X(http_host_twice, answered, track, "two Host fields", 400)                                      \
   X(http_host, answered, track, "a Host field that names no host", 400)                            \
-  X(http_length, answered, track, "a Content-Length that is no number below 2^48", 400)            \
+  X(http_length, answered, track, "a Content-Length that is no number below 2^40", 400)            \
   X(http_length_twice, answered, track, "two Content-Lengths", 400)                                \
   X(http_length_and_chunked, answered, track, "a Content-Length beside a Transfer-Encoding", 400)  \
   X(http_coding, answered, track, "a Transfer-Encoding other than `chunked`, alone and once", 501) \
   X(http_chunked_1_0, answered, track, "chunks in HTTP/1.0, which has none", 400)                  \
-  X(http_head_long, answered, track, "a head of more than 16,360 bytes", 431)                      \
+  X(http_head_long, answered, track, "a head of more than 16,352 bytes", 431)                      \
   X(http_fields_many, answered, track, "a head of more than 100 fields", 431)                      \
   X(http_slow, answered, track,                                                                    \
     "a head that is not complete when its service's `head_deadline` has passed", 408)              \
-  X(http_chunk_size, answered, track, "a chunk size that is no hexadecimal number below 2^48",     \
+  X(http_chunk_size, answered, track, "a chunk size that is no hexadecimal number below 2^40",     \
     400)                                                                                           \
   X(http_chunk_extension, answered, track, "a control character in a chunk extension", 400)        \
   X(http_chunk_end, answered, track, "chunk data that does not end where its size says", 400)      \

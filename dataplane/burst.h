@@ -53,26 +53,27 @@ struct Findings {
   // track
   bool opens = false;           // a SYN that opens a connection: it is counted as one
   bool reopens = false;         // .. for which the flow has an entry already
-  bool keeps = false;           // the head follows one that is not answered yet: its bytes are kept
-  bool judges = false;          // heads of this segment were admitted and are not remembered yet
+  bool waits = false;           // the head follows one of which no answer was acknowledged yet
   bool answerable = false;      // an answer put into the stream would be safe
   bool counts_request = false;  // the payload is judged as a request: `request` is set
   bool has_more = false;        // another request follows in this segment: judged in another round
   Advance advance = Advance::nothing;
   uint8_t reader_after = 0;  // the flow's reader if the packet is forwarded
   uint64_t flow_hash = 0;
-  sg_flow* flow = nullptr;         // nullptr: not tracked
-  uint16_t head_offset = 0;        // of the head, or of what is new of it, in the payload
-  uint16_t first_head_offset = 0;  // .. of the segment's first
-  uint16_t cut_at = SG_NONE16;     // payload bytes that go on at most; the rest is sent again
+  sg_flow* flow = nullptr;    // nullptr: not tracked
+  uint16_t head_offset = 0;   // of the head, or of what is new of it, in the payload
+  uint16_t syntax_first = 0;  // payload bytes [syntax_first, syntax_end) are no body, or not only
+  uint16_t syntax_end = 0;
+  uint16_t cut_at = SG_NONE16;  // payload bytes that go on at most; the rest is sent again
   uint16_t would_refuse_limit = SG_NONE16;  // mode count
   uint16_t round = 0;  // how many of this segment's requests were admitted before
   uint16_t requests_admitted = 0;
   uint16_t requests_refused = 0;
   uint64_t body_left_after = 0;
   uint32_t next_seq_after = 0;
-  uint32_t head_end_seq = 0;    // of the head read last
-  uint32_t judged_end_seq = 0;  // of the last one that was admitted
+  // Over all rounds: those that were admitted, and stand in the flow's memory when the last is.
+  uint16_t judged_first = 0;
+  uint16_t judged_end = 0;  // 0: none yet
 
   // police, inspect
   uint16_t refusing_limit = SG_NONE16;

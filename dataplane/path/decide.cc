@@ -26,11 +26,10 @@ constexpr sg_findings answers_in_stream =
     http_faults | SG_FOUND(limit_requests) | SG_FOUND(signature);
 
 // Refusals of a request, as opposed to those of a whole packet.
-constexpr sg_findings refuses_request = answers_in_stream | SG_FOUND(http_fault_silent) |
-                                        SG_FOUND(http_upgraded) | SG_FOUND(limit_requests_silent) |
-                                        SG_FOUND(limit_requests_drop) | SG_FOUND(signature_silent) |
-                                        SG_FOUND(signature_drop) | SG_FOUND(unanswered) |
-                                        SG_FOUND(head_evicted) | SG_FOUND(syn_in_stream);
+constexpr sg_findings refuses_request =
+    answers_in_stream | SG_FOUND(http_fault_silent) | SG_FOUND(http_upgraded) |
+    SG_FOUND(limit_requests_silent) | SG_FOUND(limit_requests_drop) | SG_FOUND(signature_silent) |
+    SG_FOUND(signature_drop) | SG_FOUND(head_evicted) | SG_FOUND(syn_in_stream);
 
 constexpr std::array<Rule, SG_REASON_COUNT> rule_table = {{
 #define SG_RULE(name, verdict, step, meaning, ...) \

@@ -89,7 +89,9 @@ uint32_t follow_chunks(std::string_view bytes, ChunkPosition& position) {
       at += data;
       continue;
     }
+    position.syntax_first = std::min(position.syntax_first, static_cast<uint32_t>(at));
     position.reader = next_reader(bytes[at++], position);
+    position.syntax_end = static_cast<uint32_t>(at);
     if (position.reader == SG_READER_CHUNK_FIRST) position.value = 0;
   }
   return static_cast<uint32_t>(at);

@@ -7,7 +7,7 @@
 
 #include "dataplane/path/decide.h"
 #include "dataplane/path/segment.h"
-#include "dataplane/path/seq.h"
+#include "dataplane/path/stream.h"
 
 namespace surgegate {
 namespace {
@@ -193,8 +193,11 @@ void Responder::refuse(Lane& lane) {
   SegmentFields fields =
       to_client(packet, packet.ack, end_seq(packet), SG_TCP_FIN | SG_TCP_PSH | SG_TCP_ACK);
   lane.frame.length = write_segment(lane.frame.bytes, lane.frame.bytes, lane, fields, content);
+  // Another connection that the backend may be reading is not forgotten over this one.
+  constexpr uint8_t of_other = SG_FLOW_OTHER | SG_FLOW_OTHER_SYN | SG_FLOW_OTHER_DEAD;
+  flow.judged.passed_64k = passed_64k_at(flow, end_seq(packet));
   flow.state = SG_FLOW_REFUSED;
-  flow.flags = answer.without_body ? SG_FLOW_ANSWER_HEAD : 0;
+  flow.flags = (flow.flags & of_other) | (answer.without_body ? SG_FLOW_ANSWER_HEAD : 0);
   flow.answer_seq = packet.ack;
   flow.receive_next = end_seq(packet);
   flow.response_id = static_cast<uint32_t>(answer.response->id);

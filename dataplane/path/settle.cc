@@ -3,41 +3,46 @@
 #include <algorithm>
 #include <cstring>
 
-#include "dataplane/path/seq.h"
-#include "dataplane/path/stride.h"
 #include "dataplane/path/track.h"
 
 namespace surgegate {
 namespace {
 
-// The entry as a SYN leaves it, its backend aside.
-void open_entry(sg_flow& flow, const sg_packet& packet, uint8_t reader) {
-  flow.next_seq = packet.seq + 1;
-  flow.body_left_bytes = 0;
+// The entry as a SYN leaves it, its backend, its MSS and the other connection aside.
+void open_entry(sg_flow& flow, uint32_t first_seq, uint8_t reader) {
+  flow.next_seq = first_seq;
+  flow.newest_stamp = 0;
+  sg_flow_set_body_left(&flow, 0);
   flow.state = SG_FLOW_OPENING;
   flow.reader = reader;
   flow.flags = 0;
-  flow.judged = {flow.next_seq, 0, 0, SG_READER_HEAD};
-  // Rounded down, but never to 0, which means that none was given.
-  flow.mss_64 =
-      packet.mss == 0 ? uint8_t{0} : static_cast<uint8_t>(std::clamp(packet.mss / 64, 1, 255));
+  flow.judged = {first_seq, 0, 0, 0};
+}
+
+// Rounded down, but never to 0, which means that none was given.
+uint8_t mss_64_of(const sg_packet& packet) {
+  if (packet.mss == 0) return 0;
+  return static_cast<uint8_t>(std::clamp(packet.mss / 64, 1, 255));
 }
 
 uint8_t first_reader(const Lane& lane) {
   return lane.service->protocol == SG_HTTP ? SG_READER_HEAD : SG_READER_NONE;
 }
 
-// Whether a FIN or RST stands where the backend takes it: a FIN at the end of what was judged, an
-// RST exactly at the next number [RFC 5961 section 3.2]; in a body, and where nothing is read, that
-// number is not known here, but for its side of it.
+// Whether a FIN or RST stands where the backend takes it, as far as that is known: exactly behind
+// what was judged [RFC 5961 section 3.2]. Where nothing is read it may stand anywhere.
 bool closes(const sg_flow& flow, const sg_packet& packet) {
   if ((packet.tcp_flags & (SG_TCP_FIN | SG_TCP_RST)) == 0) return false;
   if (flow.reader == SG_READER_NONE) return true;
+  if (flow.flags & SG_FLOW_IN_HEAD) return packet.seq + packet.payload_length == flow.next_seq;
   uint32_t seq = packet.tcp_flags & SG_TCP_RST ? packet.seq : packet.seq + packet.payload_length;
-  int32_t ahead = seq_distance(flow.next_seq, seq);
-  bool in_body = (flow.flags & SG_FLOW_IN_HEAD) == 0 &&
-                 seq_distance(flow.judged.start_seq + flow.judged.length_bytes, flow.next_seq) > 0;
-  return ahead == 0 || (in_body && ahead < 0 && seq_distance(flow.judged.start_seq, seq) >= 0);
+  return seq == stream_end_seq(flow);
+}
+
+void note_stamp(sg_flow& flow, const sg_packet& packet) {
+  if (!packet.has_timestamps) return;
+  if (flow.newest_stamp == 0 || seq_distance(flow.newest_stamp, packet.ts_value) > 0)
+    flow.newest_stamp = std::max(packet.ts_value, 1u);
 }
 
 }  // namespace
@@ -69,47 +74,50 @@ void Tracker::forget(sg_flow& flow) {
 
 void Tracker::settle_syn(Lane& lane) {
   sg_flow& flow = *lane.flow;
-  if (!lane.reopens) {
-    open_entry(flow, lane.packet, first_reader(lane));
-  } else if (flow.state == SG_FLOW_CLOSING) {
-    replace(lane, lane.packet);
+  const sg_packet& packet = lane.packet;
+  uint32_t first_seq = packet.seq + 1;
+  if (!lane.reopens || flow.state == SG_FLOW_CLOSING) {
+    if (lane.reopens)
+      replace(flow, first_seq, first_reader(lane));
+    else
+      open_entry(flow, first_seq, first_reader(lane));
+    flow.mss_64 = mss_64_of(packet);
+    note_stamp(flow, packet);
     flow.backend_slot = SG_NONE16;
-  } else {
-    flow.pending_seq = lane.packet.seq + 1;
-    if (flow.state != SG_FLOW_REFUSED) flow.pending_low_seq = flow.pending_seq;
-    flow.flags |= SG_FLOW_PENDING;
+    return;
   }
+  flow.other_seq = first_seq;
+  flow.other_since = static_cast<uint8_t>(ticks_ >> SG_FLOW_OTHER_TICK_BITS);
+  if (flow.state != SG_FLOW_REFUSED) flow.other_low_seq = first_seq;
+  flow.flags |= SG_FLOW_OTHER | SG_FLOW_OTHER_SYN;
 }
 
 // Begins another connection in this entry, and remembers where the backend may be in the old one.
-void Tracker::replace(Lane& lane, const sg_packet& syn) {
-  sg_flow& flow = *lane.flow;
+void Tracker::replace(sg_flow& flow, uint32_t first_seq, uint8_t reader) {
   bool was_refused = flow.state == SG_FLOW_REFUSED;
   uint32_t end_seq = stream_end_seq(flow);
-  uint32_t low_seq = was_refused ? end_seq : flow.judged.start_seq;
-  bool at_head = was_refused || (flow.reader == SG_READER_HEAD && flow.body_left_bytes == 0 &&
+  uint32_t low_seq = flow.state == SG_FLOW_OPENING ? end_seq : stream_begin_seq(flow);
+  bool at_head = was_refused || (flow.reader == SG_READER_HEAD && end_seq == flow.next_seq &&
                                  (flow.flags & SG_FLOW_IN_HEAD) == 0);
   heads_.give_back(flow);
-  open_entry(flow, syn, first_reader(lane));
+  open_entry(flow, first_seq, reader);
   flow.seen_ticks = ticks_;
-  flow.pending_seq = end_seq;
-  flow.pending_low_seq = low_seq;
-  flow.flags = at_head ? SG_FLOW_PENDING : SG_FLOW_PENDING | SG_FLOW_PENDING_DEAD;
+  flow.other_seq = end_seq;
+  flow.other_low_seq = low_seq;
+  flow.other_since = static_cast<uint8_t>(ticks_ >> SG_FLOW_OTHER_TICK_BITS);
+  flow.flags = at_head ? SG_FLOW_OTHER : SG_FLOW_OTHER | SG_FLOW_OTHER_DEAD;
 }
 
 // The connection that a SYN wanted to open in place of this one has begun. It keeps the backend, to
 // which its SYN went. Whoever knows addresses and ports can make it look so: the old one goes on
-// with its next segment, and nothing is answered, but for where a tombstone was, which nobody but
-// its own client can end.
-void Tracker::begin_pending(Lane& lane) {
+// with its next segment, and nothing is answered, but for where nothing had begun or a tombstone
+// was, which nobody but its own client can end.
+void Tracker::begin_other(Lane& lane) {
   sg_flow& flow = *lane.flow;
-  bool was_refused = flow.state == SG_FLOW_REFUSED;
-  uint8_t mss_64 = flow.mss_64;
-  sg_packet syn{};
-  syn.seq = lane.packet.seq - 1;
-  replace(lane, syn);
-  flow.mss_64 = mss_64;
-  if (!was_refused) flow.flags |= SG_FLOW_PIPELINED;
+  bool may_answer = flow.state == SG_FLOW_REFUSED || flow.state == SG_FLOW_OPENING;
+  replace(flow, lane.packet.seq, first_reader(lane));
+  note_stamp(flow, lane.packet);
+  if (!may_answer) flow.flags |= SG_FLOW_PIPELINED;
 }
 
 void Tracker::settle_forwarded(Lane& lane) {
@@ -121,56 +129,82 @@ void Tracker::settle_forwarded(Lane& lane) {
   }
   if (lane.reason == SG_REASON_trimmed) {
     flow.flags |= SG_FLOW_PIPELINED;
-    remember_judged(lane);
+    remember(lane);
     return;
   }
-  if (lane.reason == SG_REASON_refused_rst) return;
-  if (flow.state == SG_FLOW_OPENING) flow.state = SG_FLOW_ESTABLISHED;
+  if (lane.reason == SG_REASON_refused_rst) return settle_refused_rst(lane);
+  bool is_rst = (packet.tcp_flags & SG_TCP_RST) != 0;
+  if (flow.state == SG_FLOW_OPENING && !is_rst) flow.state = SG_FLOW_ESTABLISHED;
+  note_syntax(lane);
   if (lane.advance == Advance::piece) keep_piece(lane);
   if (lane.advance == Advance::request) settle_request(lane);
   if (lane.advance == Advance::request || lane.advance == Advance::position) move_on(lane);
-  if (!lane.has_more) remember_judged(lane);
+  if (!lane.has_more) remember(lane);
   if (closes(flow, packet)) flow.state = SG_FLOW_CLOSING;
 }
 
-// What is remembered must not lie so far back that sequence numbers come round to it: with a body
-// that is longer than a window can be, it is let go.
-void Tracker::move_on(const Lane& lane) {
-  constexpr uint32_t span_max = body_stride_bytes / 2 * 3;
+// Who resets exactly where our answer acknowledged him got it, and does not want it: it may never
+// have been asked for by the owner of this address.
+void Tracker::settle_refused_rst(const Lane& lane) {
   sg_flow& flow = *lane.flow;
-  uint64_t span =
-      uint64_t{flow.next_seq - flow.judged.start_seq} + (lane.next_seq_after - flow.next_seq);
-  if (span > span_max) {
-    heads_.give_back(flow);
-    flow.judged = {lane.next_seq_after - span_max, 0, 0, SG_READER_HEAD};
-  }
-  flow.next_seq = lane.next_seq_after;
-  flow.reader = lane.reader_after;
-  flow.body_left_bytes = lane.body_left_after;
+  if (lane.packet.seq == flow.receive_next) flow.answers_again = SG_ANSWERS_AGAIN_MAX;
 }
 
-// The head's first bytes open a record, or follow in it the heads that are not answered yet.
+// What a head follows is forgotten where an answer to it was acknowledged: the backend has read it.
+// (Or else the backend discards what acknowledges that, and below the floor nothing is taken.)
+void Tracker::note_syntax(Lane& lane) {
+  sg_flow& flow = *lane.flow;
+  if (lane.syntax_end <= lane.syntax_first) return;
+  bool begins_head = (lane.advance == Advance::piece || lane.advance == Advance::request) &&
+                     (flow.flags & SG_FLOW_IN_HEAD) == 0;
+  bool is_first = lane.judged_end == 0;
+  if (begins_head && is_first && !lane.waits) release(flow, lane.packet.seq + lane.head_offset);
+  if (is_first) lane.judged_first = lane.syntax_first;
+  lane.judged_end = lane.syntax_end;
+  note_stamp(flow, lane.packet);
+}
+
+void Tracker::release(sg_flow& flow, uint32_t from_seq) {
+  heads_.give_back(flow);
+  flow.judged.start_seq = from_seq;
+  flow.judged.length_bytes = 0;
+}
+
+// What is remembered must not lie so far back that sequence numbers come round to it: with a body
+// that is longer than a window can be, it is let go. But never so that what was judged looks like
+// body.
+void Tracker::move_on(const Lane& lane) {
+  constexpr uint32_t span_max = window_bytes_max / 2 * 3;
+  sg_flow& flow = *lane.flow;
+  flow.judged.passed_64k = passed_64k_at(flow, lane.next_seq_after);
+  flow.next_seq = lane.next_seq_after;
+  flow.reader = lane.reader_after;
+  sg_flow_set_body_left(&flow, lane.body_left_after);
+  if (flow.next_seq - floor_seq(flow) <= span_max) return;
+  heads_.give_back(flow);
+  uint32_t judged_end_seq = flow.judged.start_seq + flow.judged.length_bytes;
+  if (flow.next_seq - flow.judged.start_seq > span_max)
+    release(flow, flow.next_seq - std::min(span_max, flow.next_seq - judged_end_seq));
+}
+
+// The head's first bytes open a record, or take the place of those of the head before.
 void Tracker::keep_piece(Lane& lane) {
   sg_flow& flow = *lane.flow;
   uint32_t seq = lane.packet.seq + lane.head_offset;
   auto bytes = static_cast<uint16_t>(lane.packet.payload_length - lane.head_offset);
+  KeptHead* kept = heads_.of(flow);
   if ((flow.flags & SG_FLOW_IN_HEAD) == 0) {
-    remember_judged(lane);
-    KeptHead* kept = lane.keeps ? heads_.of(flow) : nullptr;
-    if (kept == nullptr) {
-      heads_.give_back(flow);
-      kept = &heads_.take(flow);
-      kept->start_seq = seq;
-      if (!lane.keeps && lane.round == 0) flow.judged = {seq, 0, 0, SG_READER_HEAD};
-    }
-    kept->head_at = kept->length_bytes;
+    if (kept == nullptr) kept = &heads_.take(flow);
+    kept->start_seq = seq;
+    kept->length_bytes = 0;
     kept->head_began_ticks = ticks_;
-    std::memcpy(kept->bytes + kept->length_bytes, payload_of(lane) + lane.head_offset, bytes);
+    std::memcpy(kept->bytes, payload_of(lane) + lane.head_offset, bytes);
     flow.flags |= SG_FLOW_IN_HEAD;
   }
-  if (KeptHead* kept = heads_.of(flow))
-    kept->length_bytes = static_cast<uint16_t>(kept->length_bytes + bytes);
+  if (kept != nullptr) kept->length_bytes = static_cast<uint16_t>(kept->length_bytes + bytes);
+  flow.judged.passed_64k = passed_64k_at(flow, seq + bytes);
   flow.next_seq = seq + bytes;
+  sg_flow_set_body_left(&flow, 0);
 }
 
 void Tracker::settle_request(Lane& lane) {
@@ -184,48 +218,54 @@ void Tracker::settle_request(Lane& lane) {
     if (lane.request.route != nullptr && lane.request.route->upgrade_tunnel)
       flow.flags |= SG_FLOW_TUNNEL;
   }
-  lane.judges = true;
-  lane.judged_end_seq = lane.head_end_seq;
   if ((flow.flags & SG_FLOW_IN_HEAD) == 0) return;
   flow.flags &= static_cast<uint8_t>(~SG_FLOW_IN_HEAD);
-  lane.judges = false;  // it is in the record
-  KeptHead* kept = heads_.of(flow);
-  if (kept == nullptr) {  // since this head was read another took it
-    flow.judged = {lane.head_end_seq, 0, 0, SG_READER_HEAD};
-    return;
-  }
-  kept->length_bytes = static_cast<uint16_t>(lane.head_end_seq - kept->start_seq);
-  if (flow.judged.length_bytes == 0) {  // the hash stays when the record must make room for others
-    auto bytes = static_cast<uint16_t>(kept->length_bytes - kept->head_at);
-    const auto* head = reinterpret_cast<const uint8_t*>(kept->bytes + kept->head_at);
-    flow.judged = {kept->start_seq + kept->head_at, judged_hash(secret_, head, bytes), bytes,
-                   SG_READER_HEAD};
-  }
-  lane.first_head_offset = static_cast<uint16_t>(lane.head_end_seq - lane.packet.seq);
-  lane.keeps = true;  // what follows in this segment follows there
+  join_pieces(lane);
 }
 
-// Remembers the heads of this segment that were admitted, with all between them: as one range by
-// its hash, or behind the earlier ones that are not answered yet.
-void Tracker::remember_judged(Lane& lane) {
+// A head in pieces becomes one range by the hash of all of it, which the entry holds when the
+// record must make room; while it need not, its bytes are there, and a resend may be cut anywhere.
+void Tracker::join_pieces(Lane& lane) {
   sg_flow& flow = *lane.flow;
-  if (!lane.judges) return;
-  lane.judges = false;
-  uint32_t first_seq = lane.packet.seq + lane.first_head_offset;
-  auto bytes = static_cast<uint16_t>(lane.judged_end_seq - first_seq);
-  const uint8_t* from = payload_of(lane) + lane.first_head_offset;
-  if (!lane.keeps) {
-    heads_.give_back(flow);
-    flow.judged = {first_seq, judged_hash(secret_, from, bytes), bytes, SG_READER_HEAD};
-    return;
-  }
   KeptHead* kept = heads_.of(flow);
-  if (kept == nullptr) {
-    kept = &heads_.take(flow);
-    kept->start_seq = first_seq;
+  if (kept == nullptr) return;
+  kept->length_bytes = static_cast<uint16_t>(lane.request.head.length_bytes);
+  uint32_t count = kept->ranges_count;
+  uint32_t end_seq = flow.judged.start_seq + flow.judged.length_bytes;  // of the last one before it
+  for (bool is_newest = true;; is_newest = false) {
+    uint32_t start_seq = is_newest ? flow.judged.start_seq : kept->range(count).start_seq;
+    if (seq_distance(kept->start_seq, start_seq) < 0) {
+      // Its first piece shared a segment with what was before it, and makes one range with that.
+      if (is_newest || seq_distance(kept->start_seq, end_seq) > 0) return;
+      count++;
+      break;
+    }
+    if (count == 0) break;
+    count--;
+    end_seq = kept->range(count).start_seq + kept->range(count).length_bytes;
   }
-  std::memcpy(kept->bytes + kept->length_bytes, from, bytes);  // can_keep() saw that it fits
-  kept->length_bytes = static_cast<uint16_t>(kept->length_bytes + bytes);
+  kept->ranges_count = static_cast<uint16_t>(count);
+  flow.judged.start_seq = kept->start_seq;
+  flow.judged.length_bytes = kept->length_bytes;
+  flow.judged.hash =
+      judged_hash(secret_, reinterpret_cast<const uint8_t*>(kept->bytes), kept->length_bytes);
+  lane.judged_end = 0;  // what follows in this segment is another range
+}
+
+// The judged part of this segment becomes the newest range, behind the one that was.
+void Tracker::remember(Lane& lane) {
+  sg_flow& flow = *lane.flow;
+  if (lane.judged_end == 0) return;
+  if (flow.judged.length_bytes > 0) {
+    KeptHead* kept = heads_.of(flow);
+    if (kept == nullptr) kept = &heads_.take(flow);
+    kept->add_range({flow.judged.start_seq, flow.judged.hash, flow.judged.length_bytes, 0});
+  }
+  auto bytes = static_cast<uint16_t>(lane.judged_end - lane.judged_first);
+  flow.judged.start_seq = lane.packet.seq + lane.judged_first;
+  flow.judged.hash = judged_hash(secret_, payload_of(lane) + lane.judged_first, bytes);
+  flow.judged.length_bytes = bytes;
+  lane.judged_end = 0;
 }
 
 }  // namespace surgegate

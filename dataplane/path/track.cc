@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "dataplane/path/seq.h"
+#include "dataplane/path/stream.h"
 
 namespace surgegate {
 namespace {
@@ -39,12 +39,21 @@ uint32_t stray_end(std::string_view payload, const HttpHead* head) {
   return static_cast<uint32_t>(payload.size());
 }
 
-// Whether a new connection would begin at or behind the end of the one that this entry is of. A
-// stack begins ahead of what it used before [RFC 6528 section 3, RFC 1122 section 4.2.2.13]; and
-// what lies behind, the backend may not have read yet.
-bool is_behind(const sg_flow& flow, uint32_t first_seq) {
-  return seq_distance(stream_end_seq(flow), first_seq) <= 0;
+// Anything but a request to come back to: the time for which such a connection may be silent while
+// it is alive.
+bool waits_for_request(const sg_flow& flow) {
+  constexpr uint8_t within = SG_FLOW_IN_HEAD | SG_FLOW_UPGRADE;
+  return flow.reader == SG_READER_HEAD && sg_flow_body_left(&flow) == 0 &&
+         (flow.flags & within) == 0;
 }
+
+uint8_t other_ticks(uint32_t ticks) {
+  return static_cast<uint8_t>(ticks >> SG_FLOW_OTHER_TICK_BITS);
+}
+
+// In whole units, rounded up, and one more for the one that has begun.
+constexpr uint8_t other_ticks_max =
+    SG_FLOW_OTHER_NS_MAX / (uint64_t{SG_FLOW_TICK_NS} << SG_FLOW_OTHER_TICK_BITS) + 1;
 
 }  // namespace
 
@@ -66,6 +75,7 @@ void Tracker::track(Lane& lane) {
   lane.advance = Advance::nothing;
   lane.counts_request = false;
   lane.request.route = nullptr;
+  lane.syntax_first = lane.syntax_end = 0;
   if (lane.packet.tuple.protocol == SG_PROTO_UDP) {
     lane.found |= SG_FOUND(datagram);
     return;
@@ -82,13 +92,19 @@ void Tracker::track_tcp(Lane& lane) {
     lane.found |= SG_FOUND(tcp_urgent);
     return;
   }
+  if (lane.flow != nullptr) forget_lost(*lane.flow);
   if (packet.tcp_flags & SG_TCP_SYN) return track_syn(lane);
   if (lane.flow == nullptr) return track_stray(lane);
   sg_flow& flow = *lane.flow;
-  if (begins_pending(lane)) begin_pending(lane);
+  if (begins_other(lane)) begin_other(lane);
   // A tombstone ages from the refusal on, whatever is sent to it: its answers have an end.
   if (flow.state == SG_FLOW_REFUSED) return track_refused(lane);
-  flow.seen_ticks = ticks_;
+  if (is_of_another(lane)) {
+    lane.found |= SG_FOUND(out_of_order);
+    return;
+  }
+  bool is_of_other = (flow.flags & SG_FLOW_OTHER) != 0 && packet.seq == flow.other_seq;
+  if (!is_of_other) flow.seen_ticks = ticks_;
   if (packet.tcp_flags & (SG_TCP_FIN | SG_TCP_RST)) lane.found |= SG_FOUND(closing);
   // What an RST carries is for people [RFC 9293 section 3.5.2]: no backend reads it.
   if (packet.payload_length == 0 || (packet.tcp_flags & SG_TCP_RST)) {
@@ -96,6 +112,30 @@ void Tracker::track_tcp(Lane& lane) {
     return;
   }
   read_data(lane);
+}
+
+// What the entry says of things that are gone: a connection that no backend holds any more, and a
+// record that another flow took. Of a head whose beginning was in that nothing can be compared.
+void Tracker::forget_lost(sg_flow& flow) {
+  if ((flow.flags & SG_FLOW_OTHER) &&
+      static_cast<uint8_t>(other_ticks(ticks_) - flow.other_since) > other_ticks_max)
+    flow.flags &= static_cast<uint8_t>(~(SG_FLOW_OTHER | SG_FLOW_OTHER_SYN | SG_FLOW_OTHER_DEAD));
+  if (flow.state == SG_FLOW_REFUSED || flow.kept_index == SG_NONE16) return;
+  if (heads_.of(flow) != nullptr) return;
+  flow.kept_index = SG_NONE16;
+  if (flow.flags & SG_FLOW_IN_HEAD) {
+    flow.judged.start_seq = flow.next_seq;
+    flow.judged.length_bytes = 0;
+  }
+}
+
+// Until the first byte of a connection came its packets stand where its SYN said. Others would
+// complete a handshake that was forgotten for another one.
+bool Tracker::is_of_another(const Lane& lane) const {
+  const sg_flow& flow = *lane.flow;
+  return flow.state == SG_FLOW_OPENING && flow.reader != SG_READER_NONE &&
+         lane.packet.payload_length == 0 && (lane.packet.tcp_flags & SG_TCP_RST) == 0 &&
+         lane.packet.seq != flow.next_seq;
 }
 
 // A resent SYN of a connection that is opening is forwarded and not counted again. Any other SYN to
@@ -106,39 +146,60 @@ void Tracker::track_tcp(Lane& lane) {
 // backend may be reading, and what is read here must not be a different thing in the other: they
 // may not overlap, and there are never three.
 void Tracker::track_syn(Lane& lane) {
-  sg_flow* flow = lane.flow;
-  lane.found |= SG_FOUND(syn);
-  if (flow != nullptr) {
-    uint32_t first_seq = lane.packet.seq + 1;
-    bool is_pending = (flow->flags & SG_FLOW_PENDING) != 0;
-    bool again = (flow->state == SG_FLOW_OPENING && flow->next_seq == first_seq) ||
-                 (is_pending && flow->pending_seq == first_seq);
-    if (!again && flow->reader != SG_READER_NONE && (is_pending || is_behind(*flow, first_seq))) {
-      lane.found = SG_FOUND(syn_in_stream);
-      return;
-    }
-    lane.opens = lane.reopens = !again;
-    // Beyond its ten seconds an opening entry may be taken: not by another lane of this burst.
-    if (flow->state == SG_FLOW_OPENING) flow->seen_ticks = ticks_;
+  if (lane.flow == nullptr) return track_first_syn(lane);
+  sg_flow& flow = *lane.flow;
+  uint32_t first_seq = lane.packet.seq + 1;
+  bool waits = (flow.flags & SG_FLOW_OTHER_SYN) != 0 && flow.other_seq == first_seq;
+  bool again = waits || (flow.state == SG_FLOW_OPENING && flow.next_seq == first_seq);
+  if (!again && !may_open_another(flow, first_seq)) {
+    lane.found |= SG_FOUND(syn_in_stream);
     return;
   }
-  lane.flow = flows_.insert(lane.flow_hash, ticks_);
+  lane.found |= SG_FOUND(syn);
+  lane.opens = lane.reopens = !again;
+  // Beyond its ten seconds an opening entry may be taken: not by another lane of this burst.
+  if (flow.state == SG_FLOW_OPENING) flow.seen_ticks = ticks_;
+}
+
+void Tracker::track_first_syn(Lane& lane) {
   lane.opens = true;
+  lane.flow = flows_.place_for(lane.flow_hash, ticks_);
   if (lane.flow == nullptr) {
     counters_.flow_set_full++;
-    lane.found = SG_FOUND(syn_untracked);
+    lane.found |= SG_FOUND(syn_untracked);
     return;
   }
+  heads_.give_back(*lane.flow);
+  FlowTable::enter(*lane.flow, lane.flow_hash, ticks_);
+  lane.found |= SG_FOUND(syn);
   settle_syn(lane);
 }
 
-// Whether this segment is the first of the connection that a SYN wanted to open here. (Of all that
-// track does this alone changes an entry before the verdict; and what it changes can be undone.)
-bool Tracker::begins_pending(const Lane& lane) const {
+// While nothing was read, the newest SYN counts: who forged one before it must not lock out who
+// comes after.
+bool Tracker::may_open_another(const sg_flow& flow, uint32_t first_seq) const {
+  bool reads = flow.reader != SG_READER_NONE || (flow.flags & SG_FLOW_TUNNEL) != 0;
+  if (!reads && flow.state != SG_FLOW_REFUSED) return true;
+  bool has_other = (flow.flags & SG_FLOW_OTHER) != 0;
+  if (flow.state == SG_FLOW_OPENING) return !has_other || (flow.flags & SG_FLOW_OTHER_SYN) != 0;
+  return !has_other && !is_in_stream(flow, first_seq);
+}
+
+// Whether this segment is the first of the connection that may go on in this one's place. Who only
+// knows addresses and ports can make it look so: a connection that lives is not silent for long,
+// and goes on with its next segment if it was.
+bool Tracker::begins_other(const Lane& lane) const {
   const sg_flow& flow = *lane.flow;
-  return (flow.flags & (SG_FLOW_PENDING | SG_FLOW_PENDING_DEAD)) == SG_FLOW_PENDING &&
-         lane.packet.seq == flow.pending_seq && flow.pending_seq != flow.next_seq &&
-         (lane.packet.tcp_flags & SG_TCP_RST) == 0;
+  bool is_there = (flow.flags & (SG_FLOW_OTHER | SG_FLOW_OTHER_DEAD)) == SG_FLOW_OTHER &&
+                  lane.packet.seq == flow.other_seq && flow.other_seq != stream_end_seq(flow) &&
+                  (lane.packet.tcp_flags & SG_TCP_RST) == 0;
+  if (!is_there) return false;
+  bool is_syns = (flow.flags & SG_FLOW_OTHER_SYN) != 0;
+  bool has_data = lane.packet.payload_length > 0;
+  if (flow.state == SG_FLOW_OPENING || flow.state == SG_FLOW_REFUSED) return has_data || is_syns;
+  if (!has_data || !is_syns) return has_data;
+  uint64_t silent_ns = uint64_t{ticks_ - flow.seen_ticks} * SG_FLOW_TICK_NS;
+  return silent_ns >= (waits_for_request(flow) ? SG_FLOW_SILENT_NS : SG_FLOW_SILENT_WITHIN_NS);
 }
 
 // The tombstone of a refused connection speaks for the backend, which no longer has it.

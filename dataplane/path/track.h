@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // track: what a segment is to its flow, and where in it a request head stands. settle: what the
-// verdict then means for the flow. Nothing of a flow changes before its packet's verdict is known,
-// but for being seen.
+// verdict then means for the flow. Before its packet's verdict a flow changes only where nothing is
+// lost by it: it is seen, a new one is entered, bytes of a head are laid behind those that are
+// kept, and a connection that another one goes on in the place of is replaced.
 //
 // One invariant carries all of it: of a flow whose SYN was seen, everything below next_seq was
-// judged, and a backend can have read nothing else there. So a segment is taken in order only; what
-// is sent again is compared with what was judged; what can be neither is dropped, by name, and TCP
-// sends it again or does not.
+// judged, and a backend can have read nothing else there. So heads and chunk headers are read in
+// order only; what is sent again is compared with what was judged; what can be neither is dropped,
+// by name, and TCP sends it again or does not.
 #pragma once
 
 #include "dataplane/burst.h"
 #include "dataplane/link/policy_in_force.h"
 #include "dataplane/path/http_chunks.h"
+#include "dataplane/path/stream.h"
 #include "dataplane/table/flows.h"
 #include "dataplane/table/kept_heads.h"
 
@@ -28,11 +30,6 @@ struct Tracked {
   KeptHeads& heads;
   const sg_secret& secret;  // of the hashes by which resends are compared
 };
-
-// Where what was taken of the client's stream ends, also where a tombstone took it.
-inline uint32_t stream_end_seq(const sg_flow& flow) {
-  return flow.state == SG_FLOW_REFUSED ? flow.receive_next : flow.next_seq;
-}
 
 // What a resend is compared by.
 inline uint32_t judged_hash(const sg_secret& secret, const uint8_t* bytes, uint32_t length) {
@@ -61,37 +58,52 @@ class Tracker {
   void track(Lane& lane);
   void track_tcp(Lane& lane);
   void track_syn(Lane& lane);
+  void track_first_syn(Lane& lane);
   void track_refused(Lane& lane);
   void track_stray(Lane& lane);
-  bool begins_pending(const Lane& lane) const;
+  bool may_open_another(const sg_flow& flow, uint32_t first_seq) const;
+  bool begins_other(const Lane& lane) const;
+  bool is_of_another(const Lane& lane) const;
+  void forget_lost(sg_flow& flow);
 
   // track_data.cc: the stream
   void read_data(Lane& lane);
+  void read_tunnel(Lane& lane);
+  void read_syntax(Lane& lane);
+  bool passes_as_body(Lane& lane, int64_t start, uint64_t body) const;
   void read_head(Lane& lane);
   void read_rest_of_head(Lane& lane);
   void read_chunks(Lane& lane);
+  void found_piece(Lane& lane);
   void found_head(Lane& lane, uint32_t end_seq);
   bool found_chunks(Lane& lane, uint32_t offset, ChunkPosition position);
   void found_fault(Lane& lane, sg_reason fault);
+  static void note_more(Lane& lane);
   HeadRules head_rules(const Lane& lane) const;
   bool request_line_holds(const Lane& lane, std::string_view bytes) const;
-  bool can_keep(const Lane& lane) const;
   bool answerable(const Lane& lane) const;
-  bool reaches_over_pending(const Lane& lane) const;
+  bool reaches_over_other(const Lane& lane) const;
+
+  // resend.cc: what was judged before
   enum class Comparison : uint8_t { none, same, differs };
-  Comparison compare_kept(const Lane& lane, uint32_t end_seq) const;
-  Comparison compare_judged(const Lane& lane, uint32_t end_seq) const;
-  sg_findings compare_old(const Lane& lane, uint32_t end_seq) const;
+  sg_findings compare_old(Lane& lane, uint32_t end_seq) const;
+  Comparison compare_bytes(const Lane& lane, uint32_t end_seq) const;
+  Comparison compare_ranges(Lane& lane, uint32_t end_seq) const;
+  uint32_t floor_seq(const sg_flow& flow) const;
 
   // settle.cc
   void settle_forwarded(Lane& lane);
   void settle_syn(Lane& lane);
-  void replace(Lane& lane, const sg_packet& syn);
-  void begin_pending(Lane& lane);
+  void replace(sg_flow& flow, uint32_t first_seq, uint8_t reader);
+  void begin_other(Lane& lane);
   void move_on(const Lane& lane);
   void keep_piece(Lane& lane);
   void settle_request(Lane& lane);
-  void remember_judged(Lane& lane);
+  static void settle_refused_rst(const Lane& lane);
+  void note_syntax(Lane& lane);
+  void join_pieces(Lane& lane);
+  void remember(Lane& lane);
+  void release(sg_flow& flow, uint32_t from_seq);
   void forget(sg_flow& flow);
 
   FlowTable& flows_;

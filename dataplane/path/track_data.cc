@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Reading a stream of requests, segment by segment and in order.
+// Reading a stream of requests, segment by segment: heads and chunk headers in order, bodies in
+// any.
 #include <algorithm>
 #include <cstring>
 
 #include "dataplane/path/http_scan.h"
-#include "dataplane/path/seq.h"
-#include "dataplane/path/stride.h"
 #include "dataplane/path/track.h"
 
 namespace surgegate {
@@ -27,163 +26,112 @@ bool begins_no_request(char c) {
   return !is_http_char(c, HttpChars::token) && c != '\r' && c != '\n' && c != ' ' && c != '\t';
 }
 
-// Whether a segment comes within half a stride of the boundary of a body that goes on beyond it.
-bool near_boundary(const sg_flow& flow, const sg_packet& packet) {
-  uint32_t end_seq = packet.seq + packet.payload_length;
-  return seq_distance(flow.next_seq, end_seq) > -static_cast<int32_t>(body_stride_bytes / 2);
-}
-
-// Where two runs of the stream overlap: [first, last), as distances from the first one's start.
-struct Overlap {
-  int32_t first;
-  int32_t last;
-};
-
-Overlap overlap_of(uint32_t a_seq, uint32_t a_bytes, uint32_t b_seq, uint32_t b_bytes) {
-  int32_t b_first = seq_distance(a_seq, b_seq);
-  int32_t b_last = seq_distance(a_seq, b_seq + b_bytes);
-  return {std::max(0, b_first), std::min(static_cast<int32_t>(a_bytes), b_last)};
+// A backend's PAWS test [RFC 7323 section 5.3] would discard the segment.
+bool is_stale(const sg_flow& flow, const sg_packet& packet) {
+  return packet.has_timestamps && flow.newest_stamp != 0 &&
+         seq_distance(flow.newest_stamp, packet.ts_value) < 0;
 }
 
 }  // namespace
 
 void Tracker::read_data(Lane& lane) {
-  sg_flow& flow = *lane.flow;
+  const sg_flow& flow = *lane.flow;
+  const sg_packet& packet = lane.packet;
   lane.reader_after = flow.reader;
   lane.next_seq_after = flow.next_seq;
-  lane.body_left_after = flow.body_left_bytes;
-  if (flow.reader == SG_READER_NONE) {
-    lane.found |= SG_FOUND(segment);
-    return;
-  }
-  if (in_body(flow.reader) && flow.body_left_bytes > 0 && near_boundary(flow, lane.packet)) {
-    pass_body(lane.next_seq_after, lane.body_left_after);
-    lane.advance = Advance::position;
-  }
-  int64_t start = seq_distance(lane.next_seq_after, lane.packet.seq);
-  if (start > 0) {
+  lane.body_left_after = sg_flow_body_left(&flow);
+  if (flow.reader == SG_READER_NONE) return read_tunnel(lane);
+  const uint64_t body = in_body(flow.reader) ? lane.body_left_after : 0;
+  const int64_t start = seq_distance(flow.next_seq, packet.seq);  // from next_seq, as all here
+  const int64_t end = start + packet.payload_length;
+  if (start > static_cast<int64_t>(std::min(body, window_bytes_max))) {
     lane.found |= SG_FOUND(out_of_order);
     return;
   }
-  bool all_old = start + lane.packet.payload_length <= 0;
-  if (lane.advance == Advance::position && reaches_over_pending(lane)) {
-    lane.found |= SG_FOUND(syn_in_stream);
-    return;
-  }
   if (lane.round == 0 && start < 0) {
-    uint32_t old_end = all_old ? lane.packet.seq + lane.packet.payload_length : lane.next_seq_after;
-    sg_findings found = compare_old(lane, old_end);
-    if (all_old || (found & (SG_FOUND(old_data) | SG_FOUND(resend_differs))) != 0) {
-      lane.found |= found;
+    sg_findings old =
+        compare_old(lane, end <= 0 ? packet.seq + packet.payload_length : flow.next_seq);
+    bool goes_on = (old & (SG_FOUND(body) | SG_FOUND(resend))) != 0 && lane.cut_at == SG_NONE16;
+    if (end <= 0 || !goes_on) {
+      lane.found |= old;
       return;
     }
   }
-  lane.head_offset = static_cast<uint16_t>(-start);
-  if (lane.round == 0) lane.first_head_offset = lane.head_offset;
+  if (body > 0 && passes_as_body(lane, start, body)) return;
+  if (lane.round == 0 && is_stale(flow, packet)) {
+    lane.found |= SG_FOUND(tcp_old_timestamp);
+    return;
+  }
+  lane.head_offset = static_cast<uint16_t>(static_cast<int64_t>(body) - start);
+  if (in_body(flow.reader)) lane.body_left_after = 0;  // what there was is passed
+  read_syntax(lane);
+}
+
+void Tracker::read_syntax(Lane& lane) {
+  const sg_flow& flow = *lane.flow;
   if (flow.flags & SG_FLOW_IN_HEAD)
     read_rest_of_head(lane);
   else if (flow.reader == SG_READER_HEAD)
     read_head(lane);
   else
     read_chunks(lane);
-  if (reaches_over_pending(lane)) {
+  if (reaches_over_other(lane)) {
     lane.found = SG_FOUND(syn_in_stream);
     lane.counts_request = lane.has_more = false;
   }
 }
 
-// What stands behind the point where another connection may begin could be something else in that;
-// and so could what stands at it, but where both begin a head.
-bool Tracker::reaches_over_pending(const Lane& lane) const {
+// Behind an upgrade nothing is read, but where another connection may begin.
+void Tracker::read_tunnel(Lane& lane) {
   const sg_flow& flow = *lane.flow;
-  if ((flow.flags & SG_FLOW_PENDING) == 0 || lane.advance == Advance::nothing) return false;
+  uint32_t begin_seq = flow.other_seq - 1;
+  bool is_watched = (flow.flags & SG_FLOW_TUNNEL) != 0 && (flow.flags & SG_FLOW_OTHER) != 0;
+  bool reaches = seq_distance(begin_seq, lane.packet.seq + lane.packet.payload_length) > 0 &&
+                 seq_distance(begin_seq, lane.packet.seq) < static_cast<int32_t>(window_bytes_max);
+  lane.found |= is_watched && reaches ? SG_FOUND(syn_in_stream) : SG_FOUND(segment);
+}
+
+// Whether nothing of the segment lies behind the body, of which so many bytes are left. Those that
+// are new are counted as passed, wherever in it they stand. What would lie beyond a window waits.
+bool Tracker::passes_as_body(Lane& lane, int64_t start, uint64_t body) const {
+  const int64_t end = start + lane.packet.payload_length;
+  if (end > static_cast<int64_t>(window_bytes_max)) {
+    lane.found |= SG_FOUND(out_of_order);
+    return true;
+  }
+  if (end > static_cast<int64_t>(body)) return false;
+  auto fresh = static_cast<uint32_t>(end - std::max<int64_t>(start, 0));
+  lane.found |= SG_FOUND(body);
+  lane.advance = Advance::position;
+  lane.next_seq_after += fresh;
+  lane.body_left_after -= fresh;
+  return true;
+}
+
+// What stands behind the point where another connection may be read could be something else in
+// that; and so could what stands at it, but where both begin a head.
+bool Tracker::reaches_over_other(const Lane& lane) const {
+  const sg_flow& flow = *lane.flow;
+  if ((flow.flags & SG_FLOW_OTHER) == 0 || lane.advance == Advance::nothing) return false;
   bool is_piece = lane.advance == Advance::piece;
-  bool ends_at_head = !is_piece && lane.reader_after == SG_READER_HEAD && lane.body_left_after == 0;
+  bool ends_at_head = !is_piece && lane.reader_after == SG_READER_HEAD;
   uint32_t end_seq = is_piece ? lane.packet.seq + lane.packet.payload_length : lane.next_seq_after;
-  uint32_t room = flow.pending_low_seq - flow.next_seq;
-  return room < end_seq - flow.next_seq || (room == end_seq - flow.next_seq && !ends_at_head);
-}
-
-// Whether the segment's bytes up to end_seq, where they overlap with a kept record, are the same.
-Tracker::Comparison Tracker::compare_kept(const Lane& lane, uint32_t end_seq) const {
-  const KeptHead* kept = heads_.of(*lane.flow);
-  if (kept == nullptr) return Comparison::none;
-  uint32_t seq = lane.packet.seq;
-  Overlap o = overlap_of(seq, end_seq - seq, kept->start_seq, kept->length_bytes);
-  if (o.first >= o.last) return Comparison::none;
-  int32_t at = seq_distance(kept->start_seq, seq) + o.first;
-  auto bytes = static_cast<size_t>(o.last - o.first);
-  bool same = std::memcmp(payload_of(lane) + o.first, kept->bytes + at, bytes) == 0;
-  return same ? Comparison::same : Comparison::differs;
-}
-
-// The same for the range of which the hash is known: it can be compared as a whole only. Not where
-// the bytes themselves are kept.
-Tracker::Comparison Tracker::compare_judged(const Lane& lane, uint32_t end_seq) const {
-  const sg_judged& judged = lane.flow->judged;
-  const KeptHead* kept = heads_.of(*lane.flow);
-  if (kept != nullptr && seq_distance(kept->start_seq, judged.start_seq) >= 0)
-    return Comparison::none;
-  uint32_t seq = lane.packet.seq;
-  Overlap o = overlap_of(seq, end_seq - seq, judged.start_seq, judged.length_bytes);
-  if (o.first >= o.last) return Comparison::none;
-  bool same = o.last - o.first == judged.length_bytes &&
-              judged.hash == judged_hash(secret_, payload_of(lane) + o.first, judged.length_bytes);
-  return same ? Comparison::same : Comparison::differs;
-}
-
-// What the bytes from the segment's start up to end_seq are, all of which were judged before: body,
-// or a resend that is the same, or what must not go on. A single byte in front of the next one is a
-// probe, and reaches no further than it did [RFC 9293 section 3.8.4]: it goes whatever it is,
-// unless it lies in front of a stream besides which there is another one, and may be the next byte
-// of that.
-sg_findings Tracker::compare_old(const Lane& lane, uint32_t end_seq) const {
-  const sg_flow& flow = *lane.flow;
-  bool is_probe = lane.packet.payload_length == 1 && end_seq == flow.next_seq;
-  Comparison kept = compare_kept(lane, end_seq);
-  Comparison judged = compare_judged(lane, end_seq);
-  bool is_older = seq_distance(flow.judged.start_seq, lane.packet.seq) < 0;
-  bool is_of_other = is_older && (flow.flags & SG_FLOW_PENDING) != 0;
-  if (is_probe && !is_of_other &&
-      (is_older || kept != Comparison::none || judged != Comparison::none))
-    return SG_FOUND(resend);
-  if (is_older) return SG_FOUND(old_data);
-  if (kept == Comparison::differs || judged == Comparison::differs) return SG_FOUND(resend_differs);
-  bool none = kept == Comparison::none && judged == Comparison::none;
-  return none ? SG_FOUND(body) : SG_FOUND(resend);
-}
-
-// A head behind one that was not answered yet may be judged if the bytes of both can be compared
-// when they are sent again. In the segment of the one before they are one range; from another
-// segment they are kept, as long as they follow each other and there is room.
-bool Tracker::can_keep(const Lane& lane) const {
-  const KeptHead* kept = heads_.of(*lane.flow);
-  uint32_t bytes = lane.packet.payload_length - lane.first_head_offset;
-  if (kept == nullptr) return bytes <= SG_HEAD_BYTES_MAX;
-  bool follows = lane.round > 0 || kept->end_seq() == lane.packet.seq + lane.first_head_offset;
-  return follows && kept->room_bytes() >= bytes;
+  uint64_t reach = uint64_t{end_seq - flow.next_seq} + (is_piece ? 0 : lane.body_left_after);
+  uint64_t room = flow.other_low_seq - flow.next_seq;
+  return room < reach || (room == reach && !ends_at_head);
 }
 
 void Tracker::read_head(Lane& lane) {
   const sg_flow& flow = *lane.flow;
-  bool waits = (flow.flags & SG_FLOW_HAS_REQUEST) != 0 &&
+  lane.waits = (flow.flags & SG_FLOW_HAS_REQUEST) != 0 &&
                seq_distance(flow.request_ack, lane.packet.ack) <= 0;
-  if (lane.round == 0) lane.keeps = waits;
-  if (lane.keeps && !can_keep(lane)) {
-    lane.found |= SG_FOUND(unanswered);
-    return;
-  }
   std::string_view bytes = payload_from(lane, lane.head_offset);
   HttpHead& head = lane.request.head;
   HeadStatus status = read_http_head(bytes, head_rules(lane), head);
   lane.answerable = answerable(lane);
   if (status == HeadStatus::complete)
     return found_head(lane, lane.packet.seq + lane.head_offset + head.length_bytes);
-  if (status == HeadStatus::incomplete) {
-    lane.found |= SG_FOUND(head_piece);
-    lane.advance = Advance::piece;
-    return;
-  }
+  if (status == HeadStatus::incomplete) return found_piece(lane);
   bool is_foreign = (flow.flags & SG_FLOW_UPGRADE) != 0 && begins_no_request(bytes[0]);
   if (!is_foreign) return found_fault(lane, head.fault);
   if ((flow.flags & SG_FLOW_TUNNEL) == 0) {
@@ -199,7 +147,7 @@ void Tracker::read_head(Lane& lane) {
 // the head.
 void Tracker::read_rest_of_head(Lane& lane) {
   KeptHead* kept = heads_.of(*lane.flow);
-  if (kept == nullptr || kept->end_seq() != lane.flow->next_seq) {
+  if (kept == nullptr || kept->length_bytes == 0 || kept->end_seq() != lane.flow->next_seq) {
     lane.found |= SG_FOUND(head_evicted);
     return;
   }
@@ -212,24 +160,23 @@ void Tracker::read_rest_of_head(Lane& lane) {
   std::string_view fresh = payload_from(lane, lane.head_offset);
   uint32_t taken = std::min<uint32_t>(static_cast<uint32_t>(fresh.size()), kept->room_bytes());
   std::memcpy(kept->bytes + kept->length_bytes, fresh.data(), taken);
-  std::string_view bytes(kept->bytes + kept->head_at, kept->length_bytes - kept->head_at + taken);
-  HeadEnd end = find_head_end(bytes, kept->length_bytes - kept->head_at);
+  std::string_view bytes(kept->bytes, kept->length_bytes + taken);
+  HeadEnd end = find_head_end(bytes, kept->length_bytes);
   if (end.status == HeadStatus::incomplete && taken == fresh.size() &&
-      bytes.size() < SG_HEAD_BYTES_MAX && request_line_holds(lane, bytes)) {
-    lane.found |= SG_FOUND(head_piece);
-    lane.advance = Advance::piece;
-    return;
-  }
-  // Behind others that are not answered there is less room than a head may take.
-  if (end.status == HeadStatus::incomplete && kept->head_at > 0) {
-    lane.found |= SG_FOUND(unanswered);
-    return;
-  }
+      bytes.size() < SG_HEAD_BYTES_MAX && request_line_holds(lane, bytes))
+    return found_piece(lane);
   if (end.status == HeadStatus::complete) bytes = bytes.substr(0, end.bytes);
   HttpHead& head = lane.request.head;
   if (read_http_head(bytes, head_rules(lane), head) != HeadStatus::complete)
     return found_fault(lane, head.fault);
-  found_head(lane, kept->start_seq + kept->head_at + end.bytes);
+  found_head(lane, kept->start_seq + end.bytes);
+}
+
+void Tracker::found_piece(Lane& lane) {
+  lane.found |= SG_FOUND(head_piece);
+  lane.advance = Advance::piece;
+  lane.syntax_first = lane.head_offset;
+  lane.syntax_end = lane.packet.payload_length;
 }
 
 // A request line alone is a whole request to some [HTTP/0.9]. So the head is read again with each
@@ -254,29 +201,40 @@ void Tracker::found_fault(Lane& lane, sg_reason fault) {
 // read are refused with the head while the backend has neither.
 void Tracker::found_head(Lane& lane, uint32_t end_seq) {
   const HttpHead& head = lane.request.head;
-  uint32_t segment_end = lane.packet.seq + lane.packet.payload_length;
-  lane.head_end_seq = lane.next_seq_after = end_seq;
+  auto end = static_cast<uint16_t>(end_seq - lane.packet.seq);
+  lane.syntax_first = lane.head_offset;
+  lane.syntax_end = end;
   lane.reader_after = SG_READER_HEAD;
-  lane.body_left_after = head.content_length;
-  if (!head.chunked)
-    pass_body(lane.next_seq_after, lane.body_left_after);
-  else if (!found_chunks(lane, end_seq - lane.packet.seq, {SG_READER_CHUNK_FIRST}))
-    return;
+  if (head.chunked) {
+    if (!found_chunks(lane, end, {SG_READER_CHUNK_FIRST})) return;
+  } else {
+    uint32_t here = lane.packet.payload_length - uint32_t{end};
+    auto passed = static_cast<uint32_t>(std::min<uint64_t>(head.content_length, here));
+    lane.next_seq_after = end_seq + passed;
+    lane.body_left_after = head.content_length - passed;
+  }
   lane.counts_request = true;
   lane.found |= SG_FOUND(request);
   lane.advance = Advance::request;
-  lane.has_more = seq_distance(lane.next_seq_after, segment_end) > 0;
+  note_more(lane);
 }
 
 void Tracker::read_chunks(Lane& lane) {
+  lane.syntax_first = lane.packet.payload_length;
+  lane.syntax_end = 0;
   if (!found_chunks(lane, lane.head_offset, {lane.flow->reader, lane.body_left_after})) {
     lane.answerable = false;  // the backend has its head, and may be answering
     return;
   }
   lane.found |= SG_FOUND(body);
   lane.advance = Advance::position;
-  lane.has_more =
-      seq_distance(lane.next_seq_after, lane.packet.seq + lane.packet.payload_length) > 0;
+  note_more(lane);
+}
+
+// Whether another request stands in this segment. (Of a body all that is here has passed.)
+void Tracker::note_more(Lane& lane) {
+  uint32_t end_seq = lane.packet.seq + lane.packet.payload_length;
+  lane.has_more = seq_distance(lane.next_seq_after, end_seq) > 0;
 }
 
 // Follows the chunks from this offset of the payload on. False: there is a fault, and it is found.
@@ -287,10 +245,14 @@ bool Tracker::found_chunks(Lane& lane, uint32_t offset, ChunkPosition position) 
     found_fault(lane, position.fault);
     return false;
   }
+  if (position.syntax_end > 0) {
+    lane.syntax_first =
+        std::min(lane.syntax_first, static_cast<uint16_t>(offset + position.syntax_first));
+    lane.syntax_end = static_cast<uint16_t>(offset + position.syntax_end);
+  }
   lane.next_seq_after = lane.packet.seq + offset + read;
   lane.reader_after = position.reader;
   lane.body_left_after = position.value;
-  if (position.reader == SG_READER_DATA_CR) pass_body(lane.next_seq_after, lane.body_left_after);
   return true;
 }
 

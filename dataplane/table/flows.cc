@@ -13,16 +13,17 @@ constexpr uint32_t lifetime_ticks(uint64_t ns) {
   return static_cast<uint32_t>(ns / SG_FLOW_TICK_NS);
 }
 
-// By sg_flow_state: after how long an entry may be given to another flow, and after how long it is
-// not known any more while nobody took it. FREE never counts as live.
+// By sg_flow_state: after how long an entry may be given to another flow. FREE never counts as
+// live.
 constexpr uint32_t lifetimes[] = {
     0, lifetime_ticks(SG_FLOW_OPENING_NS_MAX), lifetime_ticks(SG_FLOW_IDLE_NS_MAX),
     lifetime_ticks(SG_FLOW_CLOSING_NS_MAX), lifetime_ticks(SG_FLOW_REFUSED_NS_MAX)};
 
+// While nobody took it, an entry is known for longer.
 bool known(const sg_flow& flow, uint32_t now_ticks) {
-  uint32_t lifetime = flow.state == SG_FLOW_OPENING ? lifetime_ticks(SG_FLOW_OPENING_KNOWN_NS_MAX)
-                                                    : lifetimes[flow.state];
-  return now_ticks - flow.seen_ticks <= lifetime;
+  if (flow.state == SG_FLOW_FREE) return false;
+  uint64_t ns = flow.state == SG_FLOW_OPENING ? SG_FLOW_OPENING_KNOWN_NS_MAX : SG_FLOW_IDLE_NS_MAX;
+  return now_ticks - flow.seen_ticks <= lifetime_ticks(ns);
 }
 
 }  // namespace
@@ -58,7 +59,7 @@ sg_flow* FlowTable::find(uint64_t hash, uint32_t now_ticks) const {
   return nullptr;
 }
 
-sg_flow* FlowTable::insert(uint64_t hash, uint32_t now_ticks) {
+sg_flow* FlowTable::place_for(uint64_t hash, uint32_t now_ticks) {
   sg_flow* first = set(hash);
   sg_flow* taken = nullptr;
   for (uint32_t i = 0; i < SG_FLOW_SET_ENTRIES; i++) {
@@ -67,14 +68,16 @@ sg_flow* FlowTable::insert(uint64_t hash, uint32_t now_ticks) {
     if (flow->hash == hash) taken = flow;
     if (taken == nullptr && expired(*flow, now_ticks)) taken = flow;
   }
-  if (taken == nullptr) return nullptr;
-  *taken = sg_flow{};
-  taken->hash = hash;
-  taken->seen_ticks = now_ticks;
-  taken->state = SG_FLOW_OPENING;
-  taken->backend_slot = 0xffff;
-  taken->kept_index = 0xffff;
   return taken;
+}
+
+void FlowTable::enter(sg_flow& place, uint64_t hash, uint32_t now_ticks) {
+  place = sg_flow{};
+  place.hash = hash;
+  place.seen_ticks = now_ticks;
+  place.state = SG_FLOW_OPENING;
+  place.backend_slot = 0xffff;
+  place.kept_index = 0xffff;
 }
 
 }  // namespace surgegate

@@ -29,9 +29,11 @@ class FlowTable {
   // The live entry of this flow, or nullptr.
   sg_flow* find(uint64_t hash, uint32_t now_ticks) const;
 
-  // A fresh entry in state SG_FLOW_OPENING for a flow that find() did not find, or nullptr when the
+  // Where a flow that find() did not find may be entered, as it was left there; or nullptr when the
   // set holds only live flows: a SYN never costs a tracked flow its place.
-  sg_flow* insert(uint64_t hash, uint32_t now_ticks);
+  sg_flow* place_for(uint64_t hash, uint32_t now_ticks);
+  // Makes it a fresh entry in state SG_FLOW_OPENING.
+  static void enter(sg_flow& place, uint64_t hash, uint32_t now_ticks);
 
   static void remove(sg_flow& flow) { flow = sg_flow{}; }
 

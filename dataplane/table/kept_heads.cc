@@ -1,21 +1,47 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/table/kept_heads.h"
 
+#include <sys/mman.h>
+
 #include <new>
 
 namespace surgegate {
+namespace {
+
+// Pages of zeros that cost nothing until they are written.
+KeptHead* map_records(size_t bytes) {
+  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  return static_cast<KeptHead*>(memory);
+}
+
+}  // namespace
+
+void KeptHead::add_range(const KeptRange& range) {
+  if (ranges_count == SG_KEPT_RANGES_MAX) {
+    length_bytes = 0;
+    ranges_first = static_cast<uint16_t>((ranges_first + 1) % SG_KEPT_RANGES_MAX);
+    ranges_count--;
+  }
+  ranges[(ranges_first + ranges_count) % SG_KEPT_RANGES_MAX] = range;
+  ranges_count++;
+}
+
+void KeptHeads::Unmap::operator()(KeptHead* records) const {
+  munmap(records, bytes);
+}
 
 KeptHeads::KeptHeads(uint32_t count)
-    : records_(static_cast<KeptHead*>(std::calloc(count, sizeof(KeptHead)))) {
-  if (records_ == nullptr) throw std::bad_alloc();
+    : count_(count), records_(map_records(count * sizeof(KeptHead)), {count * sizeof(KeptHead)}) {
   free_.reserve(count);
   while (count > 0) free_.push_back(static_cast<uint16_t>(--count));
 }
 
 KeptHead* KeptHeads::of(const sg_flow& flow) const {
-  if (flow.kept_index == SG_NONE16) return nullptr;
+  if (flow.kept_index == SG_NONE16 || flow.hash == 0) return nullptr;
   // An arena kept from another process may name a record that this one never had.
-  if (flow.kept_index >= free_.capacity()) return nullptr;
+  if (flow.kept_index >= count_) return nullptr;
   KeptHead& record = records_[flow.kept_index];
   return record.flow_hash == flow.hash ? &record : nullptr;
 }
@@ -33,7 +59,7 @@ KeptHead& KeptHeads::take(sg_flow& flow) {
   link_newest(index);
   KeptHead& record = records_[index];
   record.flow_hash = flow.hash;
-  record.length_bytes = record.head_at = 0;
+  record.length_bytes = record.ranges_count = 0;
   flow.kept_index = index;
   return record;
 }

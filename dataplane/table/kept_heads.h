@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Bytes of streams that must be kept: of a request head that came in part, and of heads that were
-// judged while an earlier request was not answered yet. With them a head is read whole however it
-// was cut, and what is sent again is compared to the byte. A worker's own; plain memory, fixed at
-// start. A flow's entry outlives the process, its kept bytes do not: a record says whose it is, so
-// that a reference that has become stale is recognised.
+// What is kept of a flow beyond its entry: the bytes of a request head that comes in pieces, until
+// its last piece is judged, and the parts of the stream that were judged before the last one, as
+// long as they may be sent again. One pool for a worker, of records of one size.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -18,21 +15,39 @@
 
 namespace surgegate {
 
+struct KeptRange {
+  uint32_t start_seq;
+  uint32_t hash;
+  uint16_t length_bytes;
+  uint16_t reserved;
+};
+
 struct KeptHead {
   uint64_t flow_hash;  // 0: free
   uint32_t start_seq;  // of bytes[0]
-  uint16_t length_bytes;
-  uint16_t head_at;  // where in bytes the head begins that is not complete yet
-  uint16_t older;    // neighbours among the records in use, by the time of taking
-  uint16_t newer;
   uint32_t head_began_ticks;
+  uint16_t length_bytes;
+  uint16_t older;  // neighbours among the records in use, by the time of taking
+  uint16_t newer;
+  uint16_t ranges_first;  // of a ring
+  uint16_t ranges_count;
+  uint16_t reserved[3];
   char bytes[SG_HEAD_BYTES_MAX];
+  KeptRange ranges[SG_KEPT_RANGES_MAX];
 
   uint32_t end_seq() const { return start_seq + length_bytes; }
   uint32_t room_bytes() const { return SG_HEAD_BYTES_MAX - length_bytes; }
+
+  // In the order of the stream. i < ranges_count.
+  const KeptRange& range(uint32_t i) const {
+    return ranges[(ranges_first + i) % SG_KEPT_RANGES_MAX];
+  }
+  // Behind all others. When there is no room the oldest goes, and with it what is kept of before
+  // it.
+  void add_range(const KeptRange& range);
 };
 
-static_assert(sizeof(KeptHead) == 1 << 14, "whole pages, so that an idle record costs no memory");
+static_assert(sizeof(KeptHead) == 5 * 4096, "whole pages, so that an idle record costs no memory");
 static_assert(SG_HEAD_BYTES_MAX <= 0xffff, "lengths of kept bytes are 16 bits");
 static_assert(SG_KEPT_HEADS_MAX < 0xffff, "an entry names its record in 16 bits; 0xffff is none");
 
@@ -53,13 +68,15 @@ class KeptHeads {
   uint64_t evicted() const { return evicted_; }
 
  private:
-  struct Free {
-    void operator()(KeptHead* records) const { std::free(records); }
+  struct Unmap {
+    size_t bytes = 0;
+    void operator()(KeptHead* records) const;
   };
   void unlink(uint16_t index);
   void link_newest(uint16_t index);
 
-  std::unique_ptr<KeptHead[], Free> records_;
+  uint32_t count_;
+  std::unique_ptr<KeptHead[], Unmap> records_;
   std::vector<uint16_t> free_;  // a stack
   uint16_t oldest_ = SG_NONE16;
   uint16_t newest_ = SG_NONE16;

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Where the stream of a flow begins and ends, as far as its entry tells.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "config/flow.h"
+#include "dataplane/path/seq.h"
+
+namespace surgegate {
+
+// Sequence numbers compare correctly within 2^31, and no window is larger than 2^30 [RFC 7323
+// section 2.3]: what lies farther ahead of the bytes that have passed no backend takes.
+inline constexpr uint64_t window_bytes_max = 1u << 30;
+
+// Where the body ends that next_seq lies in, or next_seq. For a tombstone: what it has taken.
+inline uint32_t stream_end_seq(const sg_flow& flow) {
+  if (flow.state == SG_FLOW_REFUSED) return flow.receive_next;
+  return flow.next_seq + static_cast<uint32_t>(sg_flow_body_left(&flow));
+}
+
+// Moves next_seq, and counts the multiples of 2^16 on the way.
+inline uint16_t passed_64k_at(const sg_flow& flow, uint32_t seq) {
+  uint32_t more = ((seq >> 16) - (flow.next_seq >> 16)) & 0xffff;
+  return static_cast<uint16_t>(
+      std::min<uint32_t>(flow.judged.passed_64k + more, SG_FLOW_PASSED_MAX));
+}
+
+// A place before which the stream did not begin, and by at most 2^16 bytes.
+inline uint32_t stream_begin_seq(const sg_flow& flow) {
+  uint32_t at = flow.state == SG_FLOW_REFUSED ? flow.receive_next : flow.next_seq;
+  return ((at >> 16) - flow.judged.passed_64k) << 16;
+}
+
+// Whether a backend that has not taken all that was forwarded may wait for this byte; or, of a
+// connection that was not closed, for one so little behind it that no stack would begin another one
+// there. Where that cannot be told, it may.
+inline bool is_in_stream(const sg_flow& flow, uint32_t seq) {
+  bool is_live = flow.state == SG_FLOW_ESTABLISHED;
+  uint64_t ahead = flow.state == SG_FLOW_REFUSED ? 0 : sg_flow_body_left(&flow);
+  if (is_live) ahead += SG_FLOW_SYN_AHEAD_BYTES;
+  if (flow.judged.passed_64k == SG_FLOW_PASSED_MAX || ahead >= window_bytes_max) return true;
+  uint32_t begin_seq = stream_begin_seq(flow);
+  uint32_t end_seq = stream_end_seq(flow) + (is_live ? SG_FLOW_SYN_AHEAD_BYTES : 0);
+  return seq - begin_seq <= end_seq - begin_seq;
+}
+
+}  // namespace surgegate
