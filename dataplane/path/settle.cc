@@ -249,7 +249,10 @@ void Tracker::join_pieces(Lane& lane) {
   flow.judged.length_bytes = kept->length_bytes;
   flow.judged.hash =
       judged_hash(secret_, reinterpret_cast<const uint8_t*>(kept->bytes), kept->length_bytes);
-  lane.judged_end = 0;  // what follows in this segment is another range
+  // Chunk headers behind it in this segment are another range.
+  auto head_end = static_cast<uint16_t>(kept->end_seq() - lane.packet.seq);
+  lane.judged_first = head_end;
+  if (lane.judged_end <= head_end) lane.judged_end = 0;
 }
 
 // The judged part of this segment becomes the newest range, behind the one that was.

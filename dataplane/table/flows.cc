@@ -19,10 +19,16 @@ constexpr uint32_t lifetimes[] = {
     0, lifetime_ticks(SG_FLOW_OPENING_NS_MAX), lifetime_ticks(SG_FLOW_IDLE_NS_MAX),
     lifetime_ticks(SG_FLOW_CLOSING_NS_MAX), lifetime_ticks(SG_FLOW_REFUSED_NS_MAX)};
 
+// A connection that is opening where another one was, which the backend may hold still.
+bool opens_over_another(const sg_flow& flow) {
+  return flow.state == SG_FLOW_OPENING && (flow.flags & SG_FLOW_OTHER) != 0;
+}
+
 // While nobody took it, an entry is known for longer.
 bool known(const sg_flow& flow, uint32_t now_ticks) {
   if (flow.state == SG_FLOW_FREE) return false;
-  uint64_t ns = flow.state == SG_FLOW_OPENING ? SG_FLOW_OPENING_KNOWN_NS_MAX : SG_FLOW_IDLE_NS_MAX;
+  bool only_opens = flow.state == SG_FLOW_OPENING && !opens_over_another(flow);
+  uint64_t ns = only_opens ? SG_FLOW_OPENING_KNOWN_NS_MAX : SG_FLOW_IDLE_NS_MAX;
   return now_ticks - flow.seen_ticks <= lifetime_ticks(ns);
 }
 
@@ -46,7 +52,9 @@ sg_flow* FlowTable::set(uint64_t hash) const {
 bool FlowTable::expired(const sg_flow& flow, uint32_t now_ticks) {
   // An arena kept from another boot may hold any byte: an unknown state is nobody's.
   if (flow.hash == 0 || flow.state > SG_FLOW_REFUSED) return true;
-  return now_ticks - flow.seen_ticks > lifetimes[flow.state];
+  uint32_t lifetime =
+      opens_over_another(flow) ? lifetime_ticks(SG_FLOW_OTHER_NS_MAX) : lifetimes[flow.state];
+  return now_ticks - flow.seen_ticks > lifetime;
 }
 
 sg_flow* FlowTable::find(uint64_t hash, uint32_t now_ticks) const {

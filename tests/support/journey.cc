@@ -43,6 +43,7 @@ Journey::Journey(std::shared_ptr<const PolicyInForce> policy, const JourneyOptio
       arena_(open_arena(options)),
       tables_(arena_, next_hops_, options.tunnel_source) {
   deal_shards(arena_, options.workers);
+  tables_.kept_heads_max = options.kept_heads_max;
   for (uint32_t i = 0; i < options.workers; i++) {
     ports_.push_back(std::make_unique<FakePort>(pool_));
     workers_.push_back(std::make_unique<Worker>(i, tables_, *ports_[i],

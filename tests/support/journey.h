@@ -32,6 +32,7 @@ struct JourneyOptions {
   uint32_t workers = 1;
   size_t flows_min = 1;  // rounded up to what a table needs
   size_t bucket_sets = 1 << 10;
+  uint32_t kept_heads_max = 256;  // of each worker
   sg_secret secret{0x0706050403020100ull, 0x0f0e0d0c0b0a0908ull};
   TunnelSource tunnel_source{{192, 0, 0, 8},
                              {0x20, 0x01, 0x0d, 0xb8, 0, 0xee, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8}};
