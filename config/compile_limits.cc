@@ -64,6 +64,25 @@ uint16_t known_list(Draft& draft, const policy::Limit& limit) {
   return SG_NONE16;
 }
 
+// RateLimit-Policy and RateLimit [draft-ietf-httpapi-ratelimit-headers-10 sections 3 and 4]: a
+// quota of the whole burst, in the time in which that comes back. What is left is less than the
+// refused request would have taken, which is told as nothing.
+std::string ratelimit_fields(const policy::Limit& limit, const CompiledRule& rule) {
+  constexpr uint64_t ns_per_s = 1'000'000'000;
+  const uint64_t window_s = std::max<uint64_t>((rule.rule.horizon_ns + ns_per_s - 1) / ns_per_s, 1);
+  return fmt::format("\r\nRateLimit-Policy: \"{0}\";q={1};w={2}\r\nRateLimit: \"{0}\";r=0;t=",
+                     limit.name.value, limit.burst_units.value, window_s);
+}
+
+// Whether the clients behind one bucket are many.
+bool is_shared(const sg_limit& limit) {
+  for (size_t i = 0; i < limit.key_part_count; i++) {
+    const __u8 kind = limit.key[i].kind;
+    if (kind == SG_KEY_SOURCE || kind == SG_KEY_CLIENT || kind == SG_KEY_HEADER) return false;
+  }
+  return true;
+}
+
 // The record without its missing_limit.
 sg_limit limit_record(Draft& draft, uint16_t service_index, const policy::Limit& limit) {
   const std::string name =
@@ -90,6 +109,9 @@ sg_limit limit_record(Draft& draft, uint16_t service_index, const policy::Limit&
   record.prefix_v4_bits = limit.prefix_v4_bits;
   record.prefix_v6_bits = limit.prefix_v6_bits;
   set_key(draft, limit, record);
+  record.shared = is_shared(record);
+  if (limit.unit == policy::Unit::requests && record.over == SG_OVER_RESPONSE)
+    record.ratelimit = draft.text(ratelimit_fields(limit, rule));
   return record;
 }
 

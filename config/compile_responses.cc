@@ -108,6 +108,7 @@ struct Answer {
   std::string fields;  // the policy's own, each "name: value\r\n"
   std::string body;
   std::optional<policy::RetryAfter> retry_after;
+  bool rate_limit_fields = true;
 };
 
 std::string own_header_lines(const policy::Response& response) {
@@ -150,8 +151,9 @@ uint16_t add_answer(Draft& draft, std::string_view kind, const Answer& answer) {
   record.fields = draft.text(fields);
   record.body = draft.text(answer.body);
   record.status = answer.status;
+  record.without_ratelimit = !answer.rate_limit_fields;
   if (answer.retry_after && !retry_label.empty()) {
-    record.retry_fixed = 1;
+    record.retry_fixed = answer.retry_after->min_ns > 0;
     record.retry_min_ns = answer.retry_after->min_ns;
     record.retry_jitter_ns = answer.retry_after->jitter_ns;
   }
@@ -202,7 +204,7 @@ void compile_response(Draft& draft, const policy::Response& response) {
   check_required_field(draft, response);
   Answer answer{response.name.value,   response.name.place,        status,
                 response.content_type, own_header_lines(response), response.body,
-                response.retry_after};
+                response.retry_after,  response.rate_limit_fields};
   if (answer.body.empty() && answer.content_type.empty()) {
     answer.body = problem_json(status);
     answer.content_type = problem_type;

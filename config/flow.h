@@ -59,8 +59,11 @@ struct sg_judged {
 #define SG_FLOW_PASSED_MAX 0x7fff
 
 struct sg_flow {
-  __u64 hash;        // sg_flow_hash; 0: free
-  __u32 claim;       // XDP: epoch and CPU of the holder
+  __u64 hash;  // sg_flow_hash; 0: free
+  // One aligned word, so that XDP can compare and swap its half: no worker lives while XDP does.
+  __u16 claim;           // XDP: epoch and CPU of the holder
+  __u8 silent_refusals;  // of one place in the stream, where an answer would not have been safe
+  __u8 reserved8;
   __u32 seen_ticks;  // SG_FLOW_TICK_NS since boot, modulo 2^32 (52 days)
   union {
     struct {
@@ -79,10 +82,11 @@ struct sg_flow {
       __u32 answer_seq;           // tombstone: where our answer starts,
       __u32 tombstone_other_seq;  // (other_seq)
       __u32 receive_next;         // what we have of the client's stream
-      __u32 response_id;          // low half of sg_response.id
+      __u32 refusal_id;           // low half of the id of the limit or response that refused
       __u32 retry_after_s;
-      __u16 answer_bytes;   // of its content; 0: there was no room for any, and FIN was all
-      __u16 answers_again;  // how often it was given again
+      __u16 answer_bytes;  // of its content; 0: there was no room for any, and FIN was all
+      __u8 answers_again;  // how often it was given again; SG_FLOW_RESETS: not once, but a reset
+      __u8 credit_16;      // bytes that came and were not matched by ours yet, in units of 16
     };
   };
   __u16 backend_slot;  // SG_NONE16: none
@@ -96,6 +100,7 @@ struct sg_flow {
   __u8 other_since;     // when other_seq was noted, in units of 2^SG_FLOW_OTHER_TICK_BITS ticks
   struct sg_judged judged;
 };
+#define SG_FLOW_RESETS 0xff
 #define SG_FLOW_OTHER_TICK_BITS 14  // 17 s: a byte of them is 73 minutes
 
 // Bytes of the body from next_seq on, which pass unread. In a chunk header: its size so far.

@@ -81,6 +81,7 @@ void check_answers(const ImageView& image) {
     if (i < built_in.size())
       at.require(response.status == built_in[i], "status", "not the built-in one of this place");
     at.flag("retry_fixed", response.retry_fixed);
+    at.flag("without_ratelimit", response.without_ratelimit);
     // What is to be told in SG_RETRY_DIGITS_MAX digits of seconds.
     constexpr uint64_t retry_ns_max = 9'999'999'999'000'000'000ull;
     at.at_most("retry_min_ns", response.retry_min_ns, retry_ns_max);

@@ -126,6 +126,9 @@ void check_limits(const ImageView& image) {
     const sg_limit& limit = image.limits()[i];
     CheckedRecord at(image, "limits", i);
     at.text("name", limit.name);
+    at.text("ratelimit", limit.ratelimit);
+    at.at_most("ratelimit", limit.ratelimit.length_bytes, SG_RESPONSE_BYTES_MAX);
+    at.flag("shared", limit.shared);
     at.rule("rule", limit.rule, limit.units_per_charge, false);
     at.rule("override_rule", limit.override_rule, limit.override_units_per_charge, true);
     at.require((limit.override_until_unix_s == 0) == (limit.override_rule.interval_ns == 0),

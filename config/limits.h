@@ -52,6 +52,14 @@
 // comes after 200 ms, 400 ms .. (RFC 6298), what comes faster only gets an acknowledgement.
 #define SG_ANSWERS_AGAIN_MAX 8
 #define SG_ANSWER_AGAIN_NS (100ull * 1000000)
+// The least answer: a status, the date, and a wait of five digits.
+#define SG_LEAST_ANSWER_BYTES 75
+// What is read and thrown away of an upload that was refused, so that its client comes to read the
+// answer [RFC 9112 section 9.6]; then it is reset.
+#define SG_LINGER_BYTES_MAX (16u << 20)
+// Where an answer would not be safe a request is only dropped, and TCP sends it again, after 0.2,
+// 0.4, 0.8 s ..: so often, then both sides are reset.
+#define SG_SILENT_REFUSALS_MAX 5
 #define SG_HTTP_METHOD_BYTES_MAX 32      // IANA's longest is UPDATEREDIRECTREF, of 17
 #define SG_HTTP_TARGET_BYTES_MAX 8000    // RFC 9112 section 3: request lines of at least so many
 #define SG_HTTP_LENGTH_MAX (1ull << 40)  // of a body or chunk: 1 TiB

@@ -100,7 +100,7 @@ struct List {
 };
 
 struct RetryAfter {
-  uint64_t min_ns = 0;
+  uint64_t min_ns = 0;  // 0: what the bucket says
   uint64_t jitter_ns = 0;
 };
 
@@ -111,6 +111,7 @@ struct Response {
   std::string content_type;  // from `content-type` in headers, the file's ending, or the default
   std::vector<std::pair<std::string, std::string>> headers;  // names lower case, in order
   std::optional<RetryAfter> retry_after;                     // else from the bucket
+  bool rate_limit_fields = true;
 };
 
 enum class KeyKind { source, client, path, method, host, header };

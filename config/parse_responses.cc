@@ -59,6 +59,8 @@ std::string_view why_refused(std::string_view header) {
     return "the gate closes the connection with the answer";
   if (header == "trailer" || header == "te") return "the answer has no trailers";
   if (header == "date") return "the gate writes the date itself";
+  if (header == "ratelimit" || header == "ratelimit-policy")
+    return "the gate writes it itself, from the limit";
   if (header == "retry-after")
     return "the gate writes it itself, from the bucket or from `retry_after` of the response";
   return {};
@@ -93,7 +95,7 @@ void read_headers(Reader& reader, const Node& node, Response& out) {
 }
 
 constexpr Key<RetryAfter> retry_keys[] = {
-    {"min", true,
+    {"min", false,
      [](Reader& reader, const Node& node, RetryAfter& out) {
        reader.read(node, parse_duration_ns, out.min_ns);
      }},
@@ -120,6 +122,10 @@ constexpr Key<Response> response_keys[] = {
     {"headers", false, read_headers},
     {"body", false, read_body},
     {"retry_after", false, read_retry_after},
+    {"rate_limit_fields", false,
+     [](Reader& reader, const Node& node, Response& out) {
+       reader.read(node, parse_bool, out.rate_limit_fields);
+     }},
 };
 constexpr Grammar<Response> response_grammar = {"response", "a response", response_keys};
 

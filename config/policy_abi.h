@@ -163,7 +163,8 @@ struct sg_key_part {
 // A limit of one service: "limits are counted per (service, limit)".
 struct sg_limit {
   __u64 id;
-  struct sg_text name;  // "shop/per-client"
+  struct sg_text name;       // "shop/per-client"
+  struct sg_text ratelimit;  // as sg_response, before the seconds; empty: no such fields
   struct sg_bucket_rule rule;
   struct sg_bucket_rule override_rule;
   __u64 override_until_unix_s;  // 0: no override
@@ -183,7 +184,8 @@ struct sg_limit {
   __u8 prefix_v4_bits;     // 0..32
   __u8 prefix_v6_bits;     // 0..128
   __u8 key_part_count;
-  __u8 reserved[5];
+  __u8 shared;  // one bucket for many clients: those that it refuses together come back apart
+  __u8 reserved[4];
   struct sg_key_part key[SG_LIMIT_KEY_PARTS_MAX];
 };
 
@@ -210,7 +212,7 @@ struct sg_route {
 
 // The answer in four runs of bytes; the dataplane writes between them the date (29 bytes, RFC 9110
 // section 5.6.7) and, where retry_label is not empty, the seconds to wait:
-//   status_line DATE [retry_label SECONDS] fields body
+//   status_line DATE [retry_label SECONDS] [a limit's ratelimit SECONDS] fields body
 // All of it is at most SG_RESPONSE_BYTES_MAX with SG_RETRY_DIGITS_MAX digits. Where there is no
 // wait to tell, label and digits are left out together, and the rest is still a whole answer. The
 // first records of the section are the built-in ones.
@@ -233,7 +235,8 @@ struct sg_response {
   __u64 retry_jitter_ns;
   __u16 status;
   __u8 retry_fixed;  // 0: the wait comes from the bucket
-  __u8 reserved[5];
+  __u8 without_ratelimit;
+  __u8 reserved[4];
 };
 
 // The lists that a source can be in come first and are numbered as the bits of its mask: the
@@ -389,7 +392,7 @@ SG_INLINE const struct sg_vip* sg_vip_find(const struct sg_vip* vips, __u32 vip_
 static_assert(sizeof(sg_section) == 40 && sizeof(sg_manifest) == 40);
 static_assert(sizeof(sg_vip) == 24 && sizeof(sg_limit_run) == 8 && sizeof(sg_text) == 8);
 static_assert(
-    sizeof(sg_service) == 112 && sizeof(sg_limit) == 112 && sizeof(sg_route) == 56 &&
+    sizeof(sg_service) == 112 && sizeof(sg_limit) == 120 && sizeof(sg_route) == 56 &&
         sizeof(sg_response) == 72 && sizeof(sg_list) == 64 && sizeof(sg_pool) == 72 &&
         sizeof(sg_backend) == 48 && sizeof(sg_client_rule) == 16 &&
         sizeof(sg_signature_set) == 32 && sizeof(sg_database) == 32 && sizeof(sg_penalty) == 40,

@@ -54,6 +54,10 @@
   X(limit_packets, dropped, police, "over a limit counted in packets")                             \
   X(refused_resend, answered, track,                                                               \
     "data on a refused connection: answered again, or acknowledged")                               \
+  X(refused_beyond, answered, track,                                                               \
+    "data on a refused connection beyond what is taken of it: reset")                              \
+  X(refused_unpaid, dropped, track,                                                                \
+    "the same, where less has come than an answer would take: answered when it is sent again")     \
   X(refused_fin, answered, track,                                                                  \
     "the client closes a refused connection: answered again, or acknowledged")                     \
   X(refused_ack, dropped, track, "the client acknowledges the answer: nothing left to do")         \
@@ -61,6 +65,8 @@
   X(limit_connections, dropped, police, "over a limit counted in connections")                     \
   X(limit_requests, answered, police, "over a limit counted in requests")                          \
   X(limit_requests_drop, dropped, police, "over a limit counted in requests with `over: drop`")    \
+  X(unanswerable, answered, respond,                                                               \
+    "refused again and again where an answer would not be safe: both sides are reset")             \
   X(limit_requests_silent, dropped, police,                                                        \
     "over a limit counted in requests, where an answer would not be safe")                         \
   X(tcp_urgent, dropped, track, "urgent data, which a backend reads otherwise than it was judged") \

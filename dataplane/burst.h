@@ -55,6 +55,7 @@ struct Findings {
   bool reopens = false;         // .. for which the flow has an entry already
   bool waits = false;           // the head follows one of which no answer was acknowledged yet
   bool answerable = false;      // an answer put into the stream would be safe
+  bool worn_out = false;        // the flow was refused in silence as often as it may be
   bool counts_request = false;  // the payload is judged as a request: `request` is set
   bool has_more = false;        // another request follows in this segment: judged in another round
   Advance advance = Advance::nothing;

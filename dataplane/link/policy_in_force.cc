@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/link/policy_in_force.h"
 
+#include <algorithm>
+
 namespace surgegate {
 
 tl::expected<std::unique_ptr<PolicyInForce>, std::string> PolicyInForce::make(ImageBytes bytes) {
@@ -11,6 +13,7 @@ tl::expected<std::unique_ptr<PolicyInForce>, std::string> PolicyInForce::make(Im
   policy->image_ = *image;
   policy->read_lists();
   policy->read_header_names();
+  policy->read_refusals();
   std::string fault = policy->restore_databases();
   if (!fault.empty()) return tl::unexpected(fault);
   return policy;
@@ -66,10 +69,21 @@ const sg_client_rule* PolicyInForce::client_rule(uint64_t lists) const {
   return nullptr;
 }
 
-const sg_response* PolicyInForce::response_with_low_id(uint32_t low_id) const {
+void PolicyInForce::read_refusals() {
   for (const sg_response& response : image_.responses())
-    if (static_cast<uint32_t>(response.id) == low_id) return &response;
-  return nullptr;
+    refusals_.push_back({static_cast<uint32_t>(response.id), &response, nullptr});
+  for (const sg_limit& limit : image_.limits())
+    if (limit.over_response != SG_NONE16)
+      refusals_.push_back(
+          {static_cast<uint32_t>(limit.id), &image_.responses()[limit.over_response], &limit});
+  std::stable_sort(refusals_.begin(), refusals_.end(),
+                   [](const Refusal& a, const Refusal& b) { return a.low_id < b.low_id; });
+}
+
+const PolicyInForce::Refusal* PolicyInForce::refusal(uint32_t low_id) const {
+  auto found = std::lower_bound(refusals_.begin(), refusals_.end(), low_id,
+                                [](const Refusal& r, uint32_t id) { return r.low_id < id; });
+  return found != refusals_.end() && found->low_id == low_id ? &*found : nullptr;
 }
 
 }  // namespace surgegate

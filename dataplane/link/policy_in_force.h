@@ -39,8 +39,14 @@ class PolicyInForce {
   bool is_shared_proxy(uint64_t lists) const { return (lists & proxy_mask_) != 0; }
   const sg_client_rule* client_rule(uint64_t lists) const;
 
-  // The response whose id ends in these 32 bits, or nullptr. There are few: a linear search.
-  const sg_response* response_with_low_id(uint32_t low_id) const;
+  // What refuses: a limit with its response, or a response by itself.
+  struct Refusal {
+    uint32_t low_id;  // the low half of the limit's id, or of the response's
+    const sg_response* response;
+    const sg_limit* limit;  // nullptr: none
+  };
+  // The one with this low_id, or nullptr.
+  const Refusal* refusal(uint32_t low_id) const;
 
   std::span<hs_database_t* const> databases() const { return databases_; }
 
@@ -48,6 +54,7 @@ class PolicyInForce {
   PolicyInForce() = default;
   void read_lists();
   void read_header_names();
+  void read_refusals();
   std::string restore_databases();
 
   ImageBytes bytes_;
@@ -59,6 +66,7 @@ class PolicyInForce {
   uint64_t exempt_limits_mask_ = 0;
   uint64_t exempt_signatures_mask_ = 0;
   uint64_t proxy_mask_ = 0;
+  std::vector<Refusal> refusals_;  // by low_id
   std::vector<hs_database_t*> databases_;
 };
 

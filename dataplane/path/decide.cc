@@ -25,6 +25,11 @@ constexpr sg_findings http_faults = 0
 constexpr sg_findings answers_in_stream =
     http_faults | SG_FOUND(limit_requests) | SG_FOUND(signature);
 
+// .. and those twins: refused where an answer would not have been safe.
+constexpr sg_findings refuses_in_silence = SG_FOUND(http_fault_silent) | SG_FOUND(http_upgraded) |
+                                           SG_FOUND(limit_requests_silent) |
+                                           SG_FOUND(signature_silent);
+
 // Refusals of a request, as opposed to those of a whole packet.
 constexpr sg_findings refuses_request =
     answers_in_stream | SG_FOUND(http_fault_silent) | SG_FOUND(http_upgraded) |
@@ -87,6 +92,10 @@ void decide(Lane& lane) {
   const Rule& rule = rule_table[first_of(counted)];
   lane.reason = rule.reason;
   lane.verdict = rule.verdict;
+  if (lane.worn_out && (refuses_in_silence >> lane.reason & 1) != 0) {
+    lane.reason = SG_REASON_unanswerable;
+    lane.verdict = SG_VERDICT_answered;
+  }
   // What stands before the refused request was admitted and charged, in this segment or as the body
   // or the resend of an earlier one: it goes, and only the rest is refused.
   bool has_admitted = lane.round > 0 || lane.head_offset > 0;

@@ -71,9 +71,20 @@ SegmentFields to_client(const sg_packet& packet, uint32_t seq, uint32_t ack, uin
           packet.ts_value};
 }
 
-// Where the policy's own answer does not fit the client's segment, this does in any (RFC 9110
-// section 15: the status says what is needed).
-constexpr std::string_view short_fields = "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+// Without a body, where that does not fit; and the least: the end of the connection says what a
+// length and a Connection field would (RFC 9112 section 6.3, RFC 9110 section 15: the status says
+// what is needed).
+constexpr std::string_view bodyless_fields = "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+constexpr std::string_view least_start = "HTTP/1.1 ";
+constexpr std::string_view least_date = " \r\nDate: ";
+constexpr std::string_view least_end = "\r\n\r\n";
+constexpr uint32_t status_digits = 3;
+
+uint32_t digits_of(uint32_t number) {
+  uint32_t digits = 1;
+  while ((number /= 10) != 0) digits++;
+  return digits;
+}
 
 // What an answer may have: the frame's bytes behind the headers, and the client's MSS, from which
 // options are taken off (RFC 6691 section 2).
@@ -83,6 +94,23 @@ uint32_t content_room(const Lane& lane) {
   uint32_t frame_room = static_cast<uint32_t>(lane.frame.length) + lane.frame.room_back;
   if (frame_room <= header_bytes) return 0;
   return std::min(frame_room - header_bytes, mss_of(*lane.flow) - option_bytes);
+}
+
+// At least so many IP bytes came before on this connection: its SYN, an acknowledgement, a request
+// before this one, or the pieces of it.
+uint32_t received_before(const Lane& lane) {
+  const sg_flow& flow = *lane.flow;
+  constexpr uint32_t shortest_request = 18;  // GET / HTTP/1.0 and an empty line
+  uint32_t header_bytes = answer_header_bytes(lane.packet);
+  uint32_t bytes = header_bytes + (flow.mss_64 != 0 ? 4 : 0);
+  if (flow.state != SG_FLOW_OPENING) bytes += header_bytes;
+  if (flow.flags & SG_FLOW_HAS_REQUEST) bytes += header_bytes + shortest_request;
+  if (flow.flags & SG_FLOW_IN_HEAD) bytes += header_bytes;
+  return bytes;
+}
+
+void set_credit(sg_flow& flow, uint32_t bytes) {
+  flow.credit_16 = static_cast<uint8_t>(std::min(bytes / 16, 255u));
 }
 
 }  // namespace
@@ -124,10 +152,23 @@ void Responder::respond(Part part) {
   for (Lane& lane : part) {
     if (lane.verdict == SG_VERDICT_forwarded) trim(lane);
     if (lane.verdict != SG_VERDICT_answered) continue;
-    if (lane.reason == SG_REASON_refused_resend || lane.reason == SG_REASON_refused_fin)
-      answer_again(lane);
-    else
-      refuse(lane);
+    switch (lane.reason) {
+      case SG_REASON_refused_resend:
+      case SG_REASON_refused_fin:
+        answer_again(lane);
+        break;
+      case SG_REASON_refused_beyond:
+        reset_client(lane);
+        break;
+      case SG_REASON_unanswerable:
+        if (!make_reset(lane)) counters_.no_frame_for_reset++;
+        bury(lane);
+        lane.flow->answers_again = SG_FLOW_RESETS;
+        reset_client(lane);
+        break;
+      default:
+        refuse(lane);
+    }
   }
 }
 
@@ -147,64 +188,120 @@ void Responder::trim(Lane& lane) {
 Responder::Answer Responder::answer_for(const Lane& lane) const {
   bool head = lane.request.head.method == "HEAD";
   if (uint16_t status = rules()[lane.reason].status; status != 0)
-    return {&policy_.image().responses()[built_in_response(status)], 0, head};
+    return plain_answer(policy_.image().responses()[built_in_response(status)], head);
   if (lane.reason == SG_REASON_signature) {
     const sg_signature_set& set = policy_.image().signatures()[lane.signature_set];
-    return {&policy_.image().responses()[set.response], 0, head};
+    return plain_answer(policy_.image().responses()[set.response], head);
   }
   const sg_limit& limit = policy_.image().limits()[lane.refusing_limit];
   const sg_response& response = policy_.image().responses()[limit.over_response];
-  uint64_t wait_ns = response.retry_fixed ? response.retry_min_ns : lane.wait_ns;
-  // Spread by flow, so that those who were refused together do not come back together.
-  if (response.retry_fixed && response.retry_jitter_ns > 0)
-    wait_ns += lane.flow_hash % response.retry_jitter_ns;
-  return {&response, seconds_up(wait_ns), head};
+  return {&response, ratelimit_of(limit, response), static_cast<uint32_t>(limit.id),
+          seconds_up(wait_ns(lane, limit, response)), head};
 }
 
-// Returns the bytes written: 0 where not even the short form fits.
-uint16_t Responder::write_content(uint8_t* to, uint32_t room, const Answer& answer) {
+Responder::Answer Responder::plain_answer(const sg_response& response, bool without_body) {
+  return {&response, {}, static_cast<uint32_t>(response.id), 0, without_body};
+}
+
+// While a limit is overridden the fields would tell another one.
+std::string_view Responder::ratelimit_of(const sg_limit& limit, const sg_response& response) const {
+  bool tells = now_.unix_s >= limit.override_until_unix_s && !response.without_ratelimit;
+  return tells ? policy_.image().text(limit.ratelimit) : std::string_view();
+}
+
+// Spread by flow, so that those who were refused together do not come back together: as the policy
+// says, and where one bucket serves many clients over as long again as they have to wait.
+uint64_t Responder::wait_ns(const Lane& lane, const sg_limit& limit,
+                            const sg_response& response) const {
+  uint64_t wait = response.retry_fixed ? response.retry_min_ns : lane.wait_ns;
+  if (wait == SG_WAIT_NEVER) return wait;
+  uint64_t jitter = response.retry_jitter_ns;
+  if (jitter == 0 && !response.retry_fixed && limit.shared) jitter = wait;
+  return jitter == 0 ? wait : wait + lane.flow_hash % jitter;
+}
+
+uint32_t Responder::content_bytes(const Answer& answer, Form form) const {
+  const sg_response& r = *answer.response;
+  bool has_retry = r.retry_label.length_bytes > 0 && answer.retry_after_s > 0;
+  uint32_t digits = digits_of(answer.retry_after_s);
+  uint32_t retry_bytes = has_retry ? r.retry_label.length_bytes + digits : 0;
+  if (form == Form::least)
+    return static_cast<uint32_t>(least_start.size() + status_digits + least_date.size() +
+                                 SG_DATE_BYTES + retry_bytes + least_end.size());
+  uint32_t bytes = r.status_line.length_bytes + SG_DATE_BYTES + retry_bytes;
+  if (form == Form::without_body) return bytes + static_cast<uint32_t>(bodyless_fields.size());
+  if (form == Form::whole && !answer.ratelimit.empty())
+    bytes += static_cast<uint32_t>(answer.ratelimit.size()) + digits;
+  return bytes + r.fields.length_bytes + (answer.without_body ? 0 : r.body.length_bytes);
+}
+
+uint16_t Responder::write_content(uint8_t* to, const Answer& answer, Form form) {
   const ImageView& image = policy_.image();
   const sg_response& r = *answer.response;
-  std::string_view fields = image.text(r.fields);
-  std::string_view body = answer.without_body ? std::string_view() : image.text(r.body);
+  bool is_least = form == Form::least;
+  bool is_cut = is_least || form == Form::without_body;
   bool has_retry = r.retry_label.length_bytes > 0 && answer.retry_after_s > 0;
-  uint32_t before = r.status_line.length_bytes + SG_DATE_BYTES +
-                    (has_retry ? r.retry_label.length_bytes + SG_RETRY_DIGITS_MAX : 0);
-  if (before + fields.size() + body.size() > room) {
-    if (before + short_fields.size() > room) return 0;
-    counters_.answers_cut++;
-    fields = short_fields;
-    body = {};
-  }
-  uint8_t* at = put(to, image.text(r.status_line));
+  uint8_t* at = to;
+  if (is_least)
+    at = put(put_number(put(at, least_start), r.status), least_date);
+  else
+    at = put(at, image.text(r.status_line));
   at = put(at, {date_.at(now_.unix_s), SG_DATE_BYTES});
   if (has_retry) at = put_number(put(at, image.text(r.retry_label)), answer.retry_after_s);
-  at = put(put(at, fields), body);
+  if (form == Form::whole && !answer.ratelimit.empty())
+    at = put_number(put(at, answer.ratelimit), answer.retry_after_s);
+  at = put(at, is_least ? least_end : is_cut ? bodyless_fields : image.text(r.fields));
+  if (!is_cut && !answer.without_body) at = put(at, image.text(r.body));
   return static_cast<uint16_t>(at - to);
 }
 
+// Never more than came: who forged his address must not have more sent there than he sent himself.
 void Responder::refuse(Lane& lane) {
   const sg_packet packet = lane.packet;
-  sg_flow& flow = *lane.flow;
   Answer answer = answer_for(lane);
   if (!make_reset(lane)) counters_.no_frame_for_reset++;
-  uint32_t header_bytes = segment_header_bytes(lane, packet.has_timestamps);
-  uint16_t content = write_content(lane.frame.bytes + header_bytes, content_room(lane), answer);
+  uint32_t credit = received_before(lane) + bytes_that_came(packet) - answer_header_bytes(packet);
+  uint32_t room = std::min(content_room(lane), credit);
+  auto form = Form::whole;
+  while (form != Form::none && content_bytes(answer, form) > room)
+    form = static_cast<Form>(static_cast<uint8_t>(form) + 1);
+  if (form >= Form::without_body) counters_.answers_cut++;
+  uint8_t* to = lane.frame.bytes + segment_header_bytes(lane, packet.has_timestamps);
+  uint16_t content = form == Form::none ? uint16_t{0} : write_content(to, answer, form);
   SegmentFields fields =
       to_client(packet, packet.ack, end_seq(packet), SG_TCP_FIN | SG_TCP_PSH | SG_TCP_ACK);
   lane.frame.length = write_segment(lane.frame.bytes, lane.frame.bytes, lane, fields, content);
-  // Another connection that the backend may be reading is not forgotten over this one.
-  constexpr uint8_t of_other = SG_FLOW_OTHER | SG_FLOW_OTHER_SYN | SG_FLOW_OTHER_DEAD;
-  flow.judged.passed_64k = passed_64k_at(flow, end_seq(packet));
-  flow.state = SG_FLOW_REFUSED;
-  flow.flags = (flow.flags & of_other) | (answer.without_body ? SG_FLOW_ANSWER_HEAD : 0);
-  flow.answer_seq = packet.ack;
-  flow.receive_next = end_seq(packet);
-  flow.response_id = static_cast<uint32_t>(answer.response->id);
+  bury(lane);
+  sg_flow& flow = *lane.flow;
+  flow.flags |= answer.without_body ? SG_FLOW_ANSWER_HEAD : 0;
+  flow.refusal_id = answer.refusal_id;
   flow.retry_after_s = answer.retry_after_s;
   flow.answer_bytes = content;
+  set_credit(flow, credit - content);
+}
+
+// The entry becomes a tombstone. Another connection that the backend may be reading is not
+// forgotten over this one.
+void Responder::bury(Lane& lane) {
+  constexpr uint8_t of_other = SG_FLOW_OTHER | SG_FLOW_OTHER_SYN | SG_FLOW_OTHER_DEAD;
+  sg_flow& flow = *lane.flow;
+  uint32_t end = end_seq(lane.packet);
+  flow.judged.passed_64k = passed_64k_at(flow, end);
+  flow.judged.start_seq = end;  // from here on bytes are thrown away
+  flow.judged.length_bytes = 0;
+  flow.state = SG_FLOW_REFUSED;
+  flow.flags &= of_other;
+  flow.answer_seq = lane.packet.ack;
+  flow.receive_next = end;
   flow.answers_again = 0;
+  flow.answer_bytes = 0;
   flow.seen_ticks = flow_ticks(now_.monotonic_ns);
+}
+
+void Responder::reset_client(Lane& lane) {
+  const sg_packet packet = lane.packet;
+  SegmentFields fields = to_client(packet, packet.ack, end_seq(packet), SG_TCP_RST | SG_TCP_ACK);
+  lane.frame.length = write_segment(lane.frame.bytes, lane.frame.bytes, lane, fields, 0);
 }
 
 // An answer is lost now and then, and a client's TCP asks again after growing pauses. Who asks
@@ -218,6 +315,23 @@ bool Responder::may_repeat(const sg_flow& flow) const {
   return age_ticks >= due_ns / SG_FLOW_TICK_NS;
 }
 
+// The largest form that fits, at most as large as before. (One answer is one segment: of two that
+// differ a client takes the first that arrives, with the FIN at its end, and nothing of the other.)
+uint16_t Responder::repeat_content(Lane& lane, uint32_t room) {
+  const sg_flow& flow = *lane.flow;
+  const PolicyInForce::Refusal* refusal = policy_.refusal(flow.refusal_id);
+  if (refusal == nullptr) return 0;
+  const sg_response& response = *refusal->response;
+  Answer answer = plain_answer(response, (flow.flags & SG_FLOW_ANSWER_HEAD) != 0);
+  answer.retry_after_s = flow.retry_after_s;
+  if (refusal->limit != nullptr) answer.ratelimit = ratelimit_of(*refusal->limit, response);
+  uint8_t* to = lane.frame.bytes + segment_header_bytes(lane, lane.packet.has_timestamps);
+  room = std::min<uint32_t>(room, flow.answer_bytes);
+  for (Form form : {Form::whole, Form::without_ratelimit, Form::without_body, Form::least})
+    if (content_bytes(answer, form) <= room) return write_content(to, answer, form);
+  return 0;
+}
+
 // The tombstone's answer to data and to FIN: the same as the first one as long as the client has
 // not read that and does not ask too often; then an acknowledgement. A FIN gets the answer too:
 // acknowledged alone, a client whose answer was lost would have nothing left to send again, and
@@ -228,28 +342,25 @@ void Responder::answer_again(Lane& lane) {
   if (seq_distance(flow.receive_next, packet.seq) <= 0 &&
       seq_distance(flow.receive_next, end_seq(packet)) > 0)
     flow.receive_next = end_seq(packet);
-  const sg_response* response = policy_.response_with_low_id(flow.response_id);
-  uint32_t header_bytes = segment_header_bytes(lane, packet.has_timestamps);
-  uint16_t content = 0;
+  uint32_t credit = flow.credit_16 * 16u + bytes_that_came(packet) - answer_header_bytes(packet);
   bool unread = packet.ack == flow.answer_seq;
   if (unread && !may_repeat(flow)) {
     counters_.answers_withheld++;
     unread = false;
   }
-  if (unread && response != nullptr) {
-    Answer answer{response, flow.retry_after_s, (flow.flags & SG_FLOW_ANSWER_HEAD) != 0};
-    content = write_content(lane.frame.bytes + header_bytes, content_room(lane), answer);
+  uint16_t content =
+      unread ? repeat_content(lane, std::min(credit, content_room(lane))) : uint16_t{0};
+  bool again = content > 0 || (unread && flow.answer_bytes == 0);
+  if (again) {
+    flow.answers_again++;
+    flow.answer_bytes = content;
   }
-  // A reload may have changed the response's text: half of the old answer must not be followed by
-  // half of another. What was read is acknowledged, the connection ends without it.
+  set_credit(flow, credit - content);
   uint32_t answer_end = flow.answer_seq + flow.answer_bytes + 1;
-  bool again = unread && content == flow.answer_bytes;
-  flow.answers_again = static_cast<uint16_t>(flow.answers_again + (again ? 1 : 0));
   auto flags = static_cast<uint8_t>(again ? SG_TCP_FIN | SG_TCP_PSH | SG_TCP_ACK : SG_TCP_ACK);
   SegmentFields fields =
       to_client(packet, again ? flow.answer_seq : answer_end, flow.receive_next, flags);
-  lane.frame.length =
-      write_segment(lane.frame.bytes, lane.frame.bytes, lane, fields, again ? content : 0);
+  lane.frame.length = write_segment(lane.frame.bytes, lane.frame.bytes, lane, fields, content);
 }
 
 // RST with exactly the sequence number that the backend expects, since it has seen nothing of this

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <string_view>
 
 #include "dataplane/burst.h"
 #include "dataplane/link/policy_in_force.h"
@@ -15,7 +16,7 @@ namespace surgegate {
 struct RespondCounters {
   uint64_t no_frame_for_reset = 0;  // the backend's half was left to time out
   uint64_t answers_withheld = 0;    // asked for again too often, or too fast: acknowledged only
-  uint64_t answers_cut = 0;         // sent without a body, to fit the client's MSS
+  uint64_t answers_cut = 0;  // without a body, to fit the client's MSS or what it has sent itself
 };
 
 // The date of RFC 9110 section 5.6.7, rewritten when the second changes.
@@ -43,15 +44,27 @@ class Responder {
  private:
   struct Answer {
     const sg_response* response;
+    std::string_view ratelimit;  // empty: no such fields
+    uint32_t refusal_id;         // of PolicyInForce::Refusal
     uint32_t retry_after_s;
     bool without_body;
   };
 
+  // From the whole answer to the least that says what happened: the first that fits is sent.
+  enum class Form : uint8_t { whole, without_ratelimit, without_body, least, none };
+
   static void trim(Lane& lane);
   void refuse(Lane& lane);
   void answer_again(Lane& lane);
+  void reset_client(Lane& lane);
+  void bury(Lane& lane);
   Answer answer_for(const Lane& lane) const;
-  uint16_t write_content(uint8_t* to, uint32_t room, const Answer& answer);
+  static Answer plain_answer(const sg_response& response, bool without_body);
+  std::string_view ratelimit_of(const sg_limit& limit, const sg_response& response) const;
+  uint64_t wait_ns(const Lane& lane, const sg_limit& limit, const sg_response& response) const;
+  uint32_t content_bytes(const Answer& answer, Form form) const;
+  uint16_t write_content(uint8_t* to, const Answer& answer, Form form);
+  uint16_t repeat_content(Lane& lane, uint32_t room);
   bool make_reset(Lane& lane);
   bool may_repeat(const sg_flow& flow) const;
 

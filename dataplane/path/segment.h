@@ -19,6 +19,17 @@ struct SegmentFields {
 inline constexpr uint32_t segment_timestamp_bytes =
     12;  // two NOPs and the option: RFC 7323 appendix A
 
+// What came and what goes are weighed by these, so that no answer is larger than what it answers:
+// IP bytes of the packet that was read, and of the headers of an answer to it. Of IPv6 as of IPv4,
+// whose headers are shorter: never more packets go than came.
+inline uint32_t bytes_that_came(const sg_packet& packet) {
+  return SG_IP4_HEADER_BYTES + uint32_t{packet.l4_length};
+}
+inline uint32_t answer_header_bytes(const sg_packet& packet) {
+  return SG_IP4_HEADER_BYTES + SG_TCP_HEADER_BYTES +
+         (packet.has_timestamps ? segment_timestamp_bytes : 0);
+}
+
 // Bytes of link, IP and TCP header (with options) of an answer to this lane.
 uint32_t segment_header_bytes(const Lane& lane, bool has_timestamps);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "dataplane/path/segment.h"
 #include "dataplane/path/track.h"
 
 namespace surgegate {
@@ -17,6 +18,7 @@ void open_entry(sg_flow& flow, uint32_t first_seq, uint8_t reader) {
   flow.reader = reader;
   flow.flags = 0;
   flow.judged = {first_seq, 0, 0, 0};
+  flow.silent_refusals = 0;
 }
 
 // Rounded down, but never to 0, which means that none was given.
@@ -55,16 +57,35 @@ void Tracker::settle(Part part) {
     }
     lane.has_more = lane.has_more && whole;
     if (lane.flow != nullptr) {
+      note_refusal(lane);
       if (lane.verdict == SG_VERDICT_forwarded)
         settle_forwarded(lane);
       else if (lane.opens && !lane.reopens)
         forget(*lane.flow);
+      else if (lane.reason == SG_REASON_refused_unpaid)
+        add_credit(lane);
       else if (lane.verdict == SG_VERDICT_answered)
         heads_.give_back(*lane.flow);  // a tombstone reads nothing any more
     }
     if (lane.has_more) lane.round++;  // a frame holds fewer than 2^16 requests: each has many bytes
   }
   counters_.heads_evicted = heads_.evicted();
+}
+
+void Tracker::add_credit(const Lane& lane) {
+  sg_flow& flow = *lane.flow;
+  uint32_t more = bytes_that_came(lane.packet) / 16;
+  flow.credit_16 = static_cast<uint8_t>(std::min(flow.credit_16 + more, 255u));
+}
+
+// How often the same place was refused in silence: until something was admitted there.
+void Tracker::note_refusal(const Lane& lane) {
+  sg_flow& flow = *lane.flow;
+  if (lane.requests_admitted > 0) flow.silent_refusals = 0;
+  bool in_silence =
+      lane.reason == SG_REASON_http_fault_silent || lane.reason == SG_REASON_http_upgraded ||
+      lane.reason == SG_REASON_limit_requests_silent || lane.reason == SG_REASON_signature_silent;
+  if (in_silence && flow.silent_refusals < SG_SILENT_REFUSALS_MAX) flow.silent_refusals++;
 }
 
 void Tracker::forget(sg_flow& flow) {

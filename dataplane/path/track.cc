@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "dataplane/path/segment.h"
 #include "dataplane/path/stream.h"
 
 namespace surgegate {
@@ -47,6 +48,16 @@ bool waits_for_request(const sg_flow& flow) {
          (flow.flags & within) == 0;
 }
 
+// Whether an answer is due that would be larger than what has come and was not answered yet. An
+// acknowledgement alone would have the client wait for what it cannot ask for again.
+bool is_unpaid(const sg_flow& flow, const sg_packet& packet) {
+  bool asks = packet.payload_length > 0 || (packet.tcp_flags & SG_TCP_FIN) != 0;
+  if (!asks || packet.ack != flow.answer_seq || flow.answers_again >= SG_ANSWERS_AGAIN_MAX)
+    return false;
+  uint32_t least = std::min<uint32_t>(flow.answer_bytes, SG_LEAST_ANSWER_BYTES);
+  return flow.credit_16 * 16u + bytes_that_came(packet) < answer_header_bytes(packet) + least;
+}
+
 uint8_t other_ticks(uint32_t ticks) {
   return static_cast<uint8_t>(ticks >> SG_FLOW_OTHER_TICK_BITS);
 }
@@ -76,6 +87,7 @@ void Tracker::track(Lane& lane) {
   lane.counts_request = false;
   lane.request.route = nullptr;
   lane.syntax_first = lane.syntax_end = 0;
+  lane.worn_out = false;
   if (lane.packet.tuple.protocol == SG_PROTO_UDP) {
     lane.found |= SG_FOUND(datagram);
     return;
@@ -103,6 +115,7 @@ void Tracker::track_tcp(Lane& lane) {
     lane.found |= SG_FOUND(out_of_order);
     return;
   }
+  lane.worn_out = flow.silent_refusals >= SG_SILENT_REFUSALS_MAX;
   bool is_of_other = (flow.flags & SG_FLOW_OTHER) != 0 && packet.seq == flow.other_seq;
   if (!is_of_other) flow.seen_ticks = ticks_;
   if (packet.tcp_flags & (SG_TCP_FIN | SG_TCP_RST)) lane.found |= SG_FOUND(closing);
@@ -205,8 +218,16 @@ bool Tracker::begins_other(const Lane& lane) const {
 // The tombstone of a refused connection speaks for the backend, which no longer has it.
 void Tracker::track_refused(Lane& lane) {
   const sg_packet& packet = lane.packet;
+  const sg_flow& flow = *lane.flow;
+  bool is_beyond = flow.answers_again == SG_FLOW_RESETS ||
+                   (seq_distance(flow.receive_next, packet.seq) >= 0 &&
+                    packet.seq - flow.judged.start_seq >= SG_LINGER_BYTES_MAX);
   if (packet.tcp_flags & SG_TCP_RST)
     lane.found |= SG_FOUND(refused_rst);
+  else if (packet.payload_length > 0 && is_beyond)
+    lane.found |= SG_FOUND(refused_beyond);
+  else if (is_unpaid(flow, packet))
+    lane.found |= SG_FOUND(refused_unpaid);
   else if (packet.payload_length > 0)
     lane.found |= SG_FOUND(refused_resend);
   else if (packet.tcp_flags & SG_TCP_FIN)

@@ -105,6 +105,8 @@ class Tracker {
   void remember(Lane& lane);
   void release(sg_flow& flow, uint32_t from_seq);
   void forget(sg_flow& flow);
+  static void note_refusal(const Lane& lane);
+  static void add_credit(const Lane& lane);
 
   FlowTable& flows_;
   KeptHeads& heads_;

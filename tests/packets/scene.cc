@@ -291,20 +291,62 @@ std::vector<Bytes> Scene::expected_out(const Sent& sent) {
   return frames;
 }
 
+namespace {
+
+// The line that begins so, its end included; empty where there is none.
+std::string line_of(const std::string& head, const std::string& start) {
+  const size_t at = head.find("\r\n" + start);
+  return at == std::string::npos ? "" : head.substr(at + 2, head.find("\r\n", at + 2) - at);
+}
+
+// What is told of a limit, behind Retry-After, whose seconds it repeats: `NAME;q=QUOTA;w=SECONDS`.
+Bytes with_limit(const Bytes& whole, const std::string& limit) {
+  std::string answer(whole.begin(), whole.end());
+  const std::string wait = line_of(answer, "Retry-After: ");
+  const size_t name_end = limit.find(';');
+  const std::string name = '"' + limit.substr(0, name_end) + '"';
+  const std::string fields = "RateLimit-Policy: " + name + limit.substr(name_end) +
+                             "\r\nRateLimit: " + name + ";r=0;t=" + wait.substr(13);
+  answer.insert(answer.find(wait) + wait.size(), fields);
+  return bytes_of(answer);
+}
+
+// The shorter forms of a whole answer: without its body, or the least that says what happened.
+Bytes in_form(const Bytes& whole, const std::string& form) {
+  const std::string answer(whole.begin(), whole.end());
+  const std::string date = line_of(answer, "Date: "), wait = line_of(answer, "Retry-After: ");
+  if (form == "without-body")
+    return bytes_of(answer.substr(0, answer.find("\r\n") + 2) + date + wait +
+                    "Content-Length: 0\r\nConnection: close\r\n\r\n");
+  if (form == "least") return bytes_of(answer.substr(0, 13) + "\r\n" + date + wait + "\r\n");
+  if (form == "none") return {};
+  throw std::runtime_error("no form of an answer is named " + form);
+}
+
+}  // namespace
+
 Bytes Scene::expected_frame(const Sent& sent, const YAML::Node& out) {
-  allow_keys(out, {"forward", "tunnel", "answer", "reset", "reset_in_tunnel"});
+  allow_keys(out, {"forward", "tunnel", "answer", "reset", "reset_in_tunnel", "reset_to_client",
+                   "form", "limit"});
   const auto kind = out.begin()->first.as<std::string>();
   YAML::Node words = YAML::Clone(out.begin()->second);
   const YAML::Node backend = words["to"] ? YAML::Clone(words["to"]) : only_backend();
   words.remove("to");
   FrameFields f;
-  if (kind == "answer")
+  if (kind == "answer" || kind == "reset_to_client")
     f = answered(sent.fields);
   else if (kind == "forward" || kind == "tunnel")
     f = forwarded(sent.fields, backend);
   else
     f = reset(sent.fields, backend);
-  apply(words, names_, numbers_, kind == "answer" ? Direction::to_client : Direction::to_server, f);
+  if (kind == "reset_to_client") {
+    f.tcp_flags = rst | ack;
+    f.window = 0;
+  }
+  const bool to_client = kind == "answer" || kind == "reset_to_client";
+  apply(words, names_, numbers_, to_client ? Direction::to_client : Direction::to_server, f);
+  if (out["limit"]) f.payload = with_limit(f.payload, text(out["limit"]));
+  if (out["form"]) f.payload = in_form(f.payload, text(out["form"]));
   if (kind == "tunnel" || kind == "reset_in_tunnel") f = tunnelled(f, backend);
   return build(f);
 }
