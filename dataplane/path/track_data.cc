@@ -123,8 +123,10 @@ bool Tracker::reaches_over_other(const Lane& lane) const {
 
 void Tracker::read_head(Lane& lane) {
   const sg_flow& flow = *lane.flow;
-  lane.waits = (flow.flags & SG_FLOW_HAS_REQUEST) != 0 &&
-               seq_distance(flow.request_ack, lane.packet.ack) <= 0;
+  // Where requests were under way at once, what the client acknowledges may be an answer to any.
+  bool is_answered =
+      (flow.flags & SG_FLOW_PIPELINED) == 0 && seq_distance(flow.request_ack, lane.packet.ack) > 0;
+  lane.waits = (flow.flags & SG_FLOW_HAS_REQUEST) != 0 && !is_answered;
   std::string_view bytes = payload_from(lane, lane.head_offset);
   HttpHead& head = lane.request.head;
   HeadStatus status = read_http_head(bytes, head_rules(lane), head);

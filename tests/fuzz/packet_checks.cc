@@ -151,6 +151,8 @@ class FateCheck {
     const bool again =
         fate_.reason == SG_REASON_refused_resend || fate_.reason == SG_REASON_refused_fin;
     const std::string text(out.begin() + static_cast<ptrdiff_t>(answer.payload), out.end());
+    if (fate_.reason == SG_REASON_refused_beyond || fate_.reason == SG_REASON_unanswerable)
+      return answer.flags == (rst | ack) && text.empty() ? "" : "another thing than a reset";
     if (answer.flags == ack) return again && text.empty() ? "" : "an acknowledgement for an answer";
     if (answer.flags != (fin | psh | ack)) return "an answer with odd flags";
     if (answer.seq != packet.ack) return "an answer that does not stand where the client reads";
@@ -172,13 +174,21 @@ class FateCheck {
     char date[64];
     const auto seconds = static_cast<time_t>(played_.unix_s);
     std::strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", std::gmtime(&seconds));
-    if (!take(image.text(response.status_line)) || !take(date)) return false;
+    const auto take_number = [&] {
+      const size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+      text.remove_prefix(digits);
+      return digits > 0;
+    };
+    const bool is_least = take("HTTP/1.1 " + std::to_string(response.status) + " \r\nDate: ");
+    if (!is_least && !take(image.text(response.status_line))) return false;
+    if (!take(date)) return false;
     const std::string_view label = image.text(response.retry_label);
-    if (!label.empty() && take(label)) {
-      if (text.empty() || !std::isdigit(static_cast<unsigned char>(text[0]))) return false;
-      while (!text.empty() && std::isdigit(static_cast<unsigned char>(text[0])))
-        text.remove_prefix(1);
-    }
+    if (!label.empty() && take(label) && !take_number()) return false;
+    if (is_least) return text == "\r\n\r\n";
+    for (const sg_limit& limit : image.limits())
+      if (limit.ratelimit.length_bytes > 0 && take(image.text(limit.ratelimit)))
+        return take_number() && take(image.text(response.fields)) &&
+               (text.empty() || text == image.text(response.body));
     if (text == "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n") return true;
     return take(image.text(response.fields)) && (text.empty() || text == image.text(response.body));
   }

@@ -37,10 +37,10 @@ LONG = "x" * 300  # a cookie: who sends so much may have the whole answer
 class Gate:
     """A running `surgegate run` in the segment's gate namespace; it knows its backend when this returns."""
 
-    def __init__(self, segment):
+    def __init__(self, segment, policy=POLICY):
         self.segment, self.said, self.told = segment, segment.tmp / "gate.err", segment.tmp / "gate.json"
         with open(self.said, "w") as err, open(self.told, "w") as out:
-            self.process = segment.gate.start(PROGRAM, "run", "--policy", POLICY, "--interface", "eth0", "--json",
+            self.process = segment.gate.start(PROGRAM, "run", "--policy", policy, "--interface", "eth0", "--json",
                                               stdout=out, stderr=err)
         wait_until(lambda: "1 of 1 backends" in self.said.read_text() or self.process.poll() is not None, "the gate")
         if self.process.poll() is not None:
