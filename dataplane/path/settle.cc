@@ -78,14 +78,21 @@ void Tracker::add_credit(const Lane& lane) {
   flow.credit_16 = static_cast<uint8_t>(std::min(flow.credit_16 + more, 255u));
 }
 
-// How often the same place was refused in silence: until something was admitted there.
+// How often the same place was refused in silence: until something was admitted there. What the
+// client had acknowledged then shows, when it asks again, whether an answer is still on its way.
 void Tracker::note_refusal(const Lane& lane) {
   sg_flow& flow = *lane.flow;
   if (lane.requests_admitted > 0) flow.silent_refusals = 0;
-  bool in_silence =
-      lane.reason == SG_REASON_http_fault_silent || lane.reason == SG_REASON_http_upgraded ||
-      lane.reason == SG_REASON_limit_requests_silent || lane.reason == SG_REASON_signature_silent;
-  if (in_silence && flow.silent_refusals < SG_SILENT_REFUSALS_MAX) flow.silent_refusals++;
+  bool in_silence = lane.reason == SG_REASON_http_fault_silent ||
+                    lane.reason == SG_REASON_http_upgraded ||
+                    lane.reason == SG_REASON_limit_requests_silent ||
+                    lane.reason == SG_REASON_signature_silent;
+  if (!in_silence) return;
+  if ((flow.silent_refusals & ~SG_FLOW_ACK_NOTED) < SG_SILENT_REFUSALS_MAX) flow.silent_refusals++;
+  if ((flow.flags & SG_FLOW_HAS_REQUEST) && seq_distance(flow.request_ack, lane.packet.ack) > 0) {
+    flow.request_ack = lane.packet.ack;
+    flow.silent_refusals |= SG_FLOW_ACK_NOTED;
+  }
 }
 
 void Tracker::forget(sg_flow& flow) {
@@ -230,7 +237,7 @@ void Tracker::keep_piece(Lane& lane) {
 
 void Tracker::settle_request(Lane& lane) {
   sg_flow& flow = *lane.flow;
-  bool waited = seq_distance(flow.request_ack, lane.packet.ack) > 0;
+  bool waited = has_waited(flow, lane.packet);
   if ((flow.flags & SG_FLOW_HAS_REQUEST) && !waited) flow.flags |= SG_FLOW_PIPELINED;
   flow.flags |= SG_FLOW_HAS_REQUEST;
   flow.request_ack = lane.packet.ack;

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "config/flow.h"
+#include "config/headers.h"
 #include "dataplane/path/seq.h"
 
 namespace surgegate {
@@ -25,6 +26,13 @@ inline uint16_t passed_64k_at(const sg_flow& flow, uint32_t seq) {
   uint32_t more = ((seq >> 16) - (flow.next_seq >> 16)) & 0xffff;
   return static_cast<uint16_t>(
       std::min<uint32_t>(flow.judged.passed_64k + more, SG_FLOW_PASSED_MAX));
+}
+
+// Whether the client, when it sent this, had acknowledged something of an answer to the request
+// before.
+inline bool has_waited(const sg_flow& flow, const sg_packet& packet) {
+  return seq_distance(flow.request_ack, packet.ack) > 0 ||
+         (flow.silent_refusals & SG_FLOW_ACK_NOTED) != 0;
 }
 
 // A place before which the stream did not begin, and by at most 2^16 bytes.

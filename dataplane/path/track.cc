@@ -115,7 +115,7 @@ void Tracker::track_tcp(Lane& lane) {
     lane.found |= SG_FOUND(out_of_order);
     return;
   }
-  lane.worn_out = flow.silent_refusals >= SG_SILENT_REFUSALS_MAX;
+  lane.worn_out = (flow.silent_refusals & ~SG_FLOW_ACK_NOTED) >= SG_SILENT_REFUSALS_MAX;
   bool is_of_other = (flow.flags & SG_FLOW_OTHER) != 0 && packet.seq == flow.other_seq;
   if (!is_of_other) flow.seen_ticks = ticks_;
   if (packet.tcp_flags & (SG_TCP_FIN | SG_TCP_RST)) lane.found |= SG_FOUND(closing);

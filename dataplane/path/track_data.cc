@@ -260,14 +260,18 @@ bool Tracker::found_chunks(Lane& lane, uint32_t offset, ChunkPosition position) 
 
 // An answer may be put into the stream only where the client should take nothing else for it: on
 // the first request, or on a later one where the client has always read of the answer before it
-// asked again. (Whether it has read all of it cannot be seen in one direction.) A shared proxy
-// would hand it to whoever asked last, and behind an upgrade there may be no HTTP.
+// asked again. Whether it has read all of it cannot be seen in one direction. Of one that came in a
+// single flight it has; of a longer one when it acknowledged no more until it sent the request
+// again, at least 200 ms later [RFC 6298]. A shared proxy would hand it to whoever asked last, and
+// behind an upgrade there may be no HTTP.
 bool Tracker::answerable(const Lane& lane) const {
   const sg_flow& flow = *lane.flow;
   if (lane.head_offset != 0 || policy_.is_shared_proxy(lane.lists)) return false;
   if (flow.flags & (SG_FLOW_PIPELINED | SG_FLOW_UPGRADE)) return false;
   if ((flow.flags & SG_FLOW_HAS_REQUEST) == 0) return true;
-  return seq_distance(flow.request_ack, lane.packet.ack) > 0;
+  int32_t acked = seq_distance(flow.request_ack, lane.packet.ack);
+  if (flow.silent_refusals & SG_FLOW_ACK_NOTED) return acked == 0;
+  return acked > 0 && acked <= SG_ANSWER_FLIGHT_BYTES;
 }
 
 }  // namespace surgegate

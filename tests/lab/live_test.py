@@ -4,6 +4,7 @@
 
     sudo python3 tests/lab/live_test.py     SURGEGATE is the program, build/dataplane/surgegate by default"""
 
+import hashlib
 import json
 import os
 import re
@@ -34,6 +35,9 @@ CLIENTS = 20
 LONG = "x" * 300  # a cookie: who sends so much may have the whole answer
 
 
+BIG = bytes(range(256)) * 4096  # a megabyte
+
+
 class Gate:
     """A running `surgegate run` in the segment's gate namespace; it knows its backend when this returns."""
 
@@ -60,7 +64,8 @@ class LiveTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.segment = cls.enterClassContext(Segment(addresses=CLIENTS))
-        cls.nginx = cls.segment.serve(LISTENING)
+        (cls.segment.tmp / "big").write_bytes(BIG)
+        cls.nginx = cls.segment.serve(LISTENING.replace("location /", f"location /big {{ root {cls.segment.tmp}; }} location /", 1))
         cls.gate = Gate(cls.segment)
 
     def setUp(self):
@@ -220,7 +225,7 @@ class LiveTest(unittest.TestCase):
     def test_refused_uploads(self):
         """The answer comes while the client still writes; whether it reads it is what makes the difference."""
         upload = self.segment.tmp / "upload"
-        upload.write_bytes(bytes(range(256)) * 1200)
+        upload.write_bytes(bytes(range(256)) * 20_000)
         self.use_up()
         for words in (["--data", "user=ada"], ["--data-binary", f"@{upload}"],
                       ["--data-binary", f"@{upload}", "-H", "Transfer-Encoding: chunked"],
@@ -234,7 +239,55 @@ class LiveTest(unittest.TestCase):
             answer = connection.getresponse()
             print(json.dumps([answer.status, answer.read().decode()]))""", upload, LONG)
         self.assertEqual(answer, [429, BODY])
+        answer = self.script([sys.executable, "-c"], """if True:
+            import http.client, json, sys, urllib.error, urllib.request
+            path, cookie, vip, own = sys.argv[1:]
+            class Handler(urllib.request.HTTPHandler):
+                def http_open(self, request):
+                    return self.do_open(lambda host, **more: http.client.HTTPConnection(
+                        host, source_address=(own, 0), **more), request)
+            try:
+                request = urllib.request.Request(f"http://{vip}/upload", open(path, "rb").read(), {"cookie": cookie})
+                urllib.request.build_opener(Handler).open(request, timeout=10)
+            except urllib.error.HTTPError as error:
+                print(json.dumps([error.code, error.read().decode()]))""", upload, LONG)
+        self.assertEqual(answer, [429, BODY])
+        answer = self.script(["node", "-e"], """
+            const [path, cookie, vip, own] = process.argv.slice(1);
+            const options = {host: vip, path: "/upload", method: "POST", localAddress: own, timeout: 10000, headers: {cookie}};
+            const request = require("node:http").request(options, (answer) => {
+              let body = "";
+              answer.on("data", (part) => body += part);
+              answer.on("end", () => console.log(JSON.stringify([answer.statusCode, body])));
+            });
+            request.end(require("node:fs").readFileSync(path));""", upload, LONG)
+        self.assertEqual(answer, [429, BODY])
         self.assertEqual(len(self.served()), BURST)
+
+    def test_nothing_of_ours_lands_in_a_long_answer(self):
+        """The next request comes when a tenth of a megabyte is read, and would be refused."""
+        self.use_up(count=BURST - 1)
+        received = self.script([sys.executable, "-c"], """if True:
+            import hashlib, json, socket, sys, time
+            vip, own = sys.argv[1:]
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+            sock.bind((own, 0))
+            sock.connect((vip, 80))
+            sock.sendall(b"GET /big HTTP/1.1\\r\\nHost: shop\\r\\n\\r\\n")
+            received, asked = b"", False
+            while len(received) < 1 << 20 or b"\\r\\n\\r\\n" not in received[1 << 20 :]:
+                if len(received) > 100_000 and not asked:
+                    asked = sock.sendall(b"GET /next HTTP/1.1\\r\\nHost: shop\\r\\n\\r\\n") is None
+                part = sock.recv(8192)
+                received += part
+                if not part:
+                    break
+                time.sleep(0.005)
+            head, _, body = received.partition(b"\\r\\n\\r\\n")
+            print(json.dumps([hashlib.sha256(body[: 1 << 20]).hexdigest(), body[1 << 20 :].decode()[:13]]))""")
+        self.assertEqual(received, [hashlib.sha256(BIG).hexdigest(), "HTTP/1.1 429 "])
+        self.assertEqual(self.served()[-1], ("/big", "200"))
 
     def test_pipelined_requests_are_answered_up_to_the_limit_and_by_the_backend_alone(self):
         received = self.script([sys.executable, "-c"], """if True:
