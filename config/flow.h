@@ -61,7 +61,7 @@ struct sg_judged {
 struct sg_flow {
   __u64 hash;  // sg_flow_hash; 0: free
   // One aligned word, so that XDP can compare and swap its half: no worker lives while XDP does.
-  __u16 claim;           // XDP: epoch and CPU of the holder
+  __u16 claim;  // XDP: epoch and CPU of the holder
   // Of one place in the stream, where an answer would not have been safe: how often, and whether
   // request_ack is what the client acknowledged then.
   __u8 silent_refusals;
@@ -103,7 +103,7 @@ struct sg_flow {
   struct sg_judged judged;
 };
 #define SG_FLOW_RESETS 0xff
-#define SG_FLOW_ACK_NOTED 0x80  // of silent_refusals
+#define SG_FLOW_ACK_NOTED 0x80      // of silent_refusals
 #define SG_FLOW_OTHER_TICK_BITS 14  // 17 s: a byte of them is 73 minutes
 
 // Bytes of the body from next_seq on, which pass unread. In a chunk header: its size so far.

@@ -60,8 +60,8 @@
 // Where an answer would not be safe a request is only dropped, and TCP sends it again, after 0.2,
 // 0.4, 0.8 s ..: so often, then both sides are reset.
 #define SG_SILENT_REFUSALS_MAX 5
-// What a server sends before it hears of the client again [RFC 6928]: of an answer of which more was
-// acknowledged since the request there may be more to come, and only a client's silence tells.
+// What a server sends before it hears of the client again [RFC 6928]: of an answer of which more
+// was acknowledged since the request there may be more to come, and only a client's silence tells.
 #define SG_ANSWER_FLIGHT_BYTES 14600
 #define SG_HTTP_METHOD_BYTES_MAX 32      // IANA's longest is UPDATEREDIRECTREF, of 17
 #define SG_HTTP_TARGET_BYTES_MAX 8000    // RFC 9112 section 3: request lines of at least so many

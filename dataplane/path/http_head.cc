@@ -126,8 +126,8 @@ class Reader {
       if (block != block_) {
         block_ = block;
         size_t start = block * scan_block_bytes;
-        scan_block(bytes_.data() + start, std::min(bytes_.size() - start, scan_block_bytes),
-                   stops_);
+        rules_.scan(bytes_.data() + start, std::min(bytes_.size() - start, scan_block_bytes),
+                    stops_);
       }
       uint64_t stops = stops_.of(kind) >> (at % scan_block_bytes);
       if (stops != 0) return at + static_cast<size_t>(__builtin_ctzll(stops));
@@ -234,11 +234,11 @@ class Reader {
   }
 
   HeadStatus read_version() {
-    constexpr std::string_view name = "HTTP/";
-    size_t there = std::min(name.size(), bytes_.size() - at_);
-    if (std::memcmp(bytes_.data() + at_, name.data(), there) != 0)
-      return stopped(SG_REASON_http_line);
-    at_ += there;
+    for (char wanted : std::string_view("HTTP/")) {
+      if (at_ == bytes_.size()) return HeadStatus::incomplete;
+      if (bytes_[at_] != wanted) return stopped(SG_REASON_http_line);
+      at_++;
+    }
     char digits[3] = {};
     for (char& digit : digits) {
       if (at_ == bytes_.size()) return HeadStatus::incomplete;

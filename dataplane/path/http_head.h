@@ -11,6 +11,7 @@
 #include "config/limits.h"
 #include "config/policy_abi.h"
 #include "config/verdict.h"
+#include "dataplane/path/http_scan.h"
 
 namespace surgegate {
 
@@ -83,6 +84,7 @@ class HeaderNames {
 struct HeadRules {
   const HeaderNames& names;
   uint8_t lenient = 0;  // bits of sg_lenient
+  ScanBlock scan = scan_block;
 };
 
 // Reads the head that starts at bytes[0]; looks at no byte at or beyond bytes.size(). On `complete`

@@ -83,10 +83,9 @@ void Tracker::add_credit(const Lane& lane) {
 void Tracker::note_refusal(const Lane& lane) {
   sg_flow& flow = *lane.flow;
   if (lane.requests_admitted > 0) flow.silent_refusals = 0;
-  bool in_silence = lane.reason == SG_REASON_http_fault_silent ||
-                    lane.reason == SG_REASON_http_upgraded ||
-                    lane.reason == SG_REASON_limit_requests_silent ||
-                    lane.reason == SG_REASON_signature_silent;
+  bool in_silence =
+      lane.reason == SG_REASON_http_fault_silent || lane.reason == SG_REASON_http_upgraded ||
+      lane.reason == SG_REASON_limit_requests_silent || lane.reason == SG_REASON_signature_silent;
   if (!in_silence) return;
   if ((flow.silent_refusals & ~SG_FLOW_ACK_NOTED) < SG_SILENT_REFUSALS_MAX) flow.silent_refusals++;
   if ((flow.flags & SG_FLOW_HAS_REQUEST) && seq_distance(flow.request_ack, lane.packet.ack) > 0) {

@@ -97,6 +97,22 @@ void with_restored_flows(benchmark::State& state, uint16_t port) {
   });
 }
 
+// A full segment of a request's body: flow table hit, nothing read, IPIP.
+void forward_body(benchmark::State& state) {
+  World world(burst);
+  for (sg_flow& flow : world.flows())
+    if (flow.hash != 0) sg_flow_set_body_left(&flow, SG_HTTP_LENGTH_MAX - 1);
+  Restore restore(world);
+  const std::string body(1'400, 'b');
+  auto frames = segments(world, burst, open_port, body);
+  auto pointers = pointers_to(frames);
+  over_bursts(state, pointers, [&](auto now) {
+    world.run(now, world.still());
+    restore();
+  });
+}
+BENCHMARK(forward_body);
+
 // Head read, two limits charged, user agent scanned, IPIP.
 void admit_request(benchmark::State& state) {
   with_restored_flows(state, open_port);

@@ -5,6 +5,7 @@
 
 import json
 import sys
+import time
 
 from raw_tcp import ACK, MD5, PSH, URG, Connection, Wire, wait_for
 
@@ -38,8 +39,9 @@ def main():
     head = HEAD % (b"urgent", b"AhrefsXBot")
     cut = head.index(b"XBot") + 1
     connection.segment(0, head[:cut], PSH | ACK | URG, urgent=cut)
-    wire.receive(0.05)
-    connection.segment(cut, head[cut:])
+    for at, part in ((cut, head[cut:-2]), (len(head) - 2, head[-2:])):
+        time.sleep(0.2)  # a read ends at the mark; the server must come to read again, and again
+        connection.segment(at, part)
     wait_for(wire, lambda: connection.received, 3.0)
     answered["an urgent byte"] = connection.received.decode().split("\r\n")[0]
     print(json.dumps(answered))
