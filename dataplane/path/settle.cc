@@ -247,39 +247,9 @@ void Tracker::settle_request(Lane& lane) {
   }
   if ((flow.flags & SG_FLOW_IN_HEAD) == 0) return;
   flow.flags &= static_cast<uint8_t>(~SG_FLOW_IN_HEAD);
-  join_pieces(lane);
-}
-
-// A head in pieces becomes one range by the hash of all of it, which the entry holds when the
-// record must make room; while it need not, its bytes are there, and a resend may be cut anywhere.
-void Tracker::join_pieces(Lane& lane) {
-  sg_flow& flow = *lane.flow;
-  KeptHead* kept = heads_.of(flow);
-  if (kept == nullptr) return;
-  kept->length_bytes = static_cast<uint16_t>(lane.request.head.length_bytes);
-  uint32_t count = kept->ranges_count;
-  uint32_t end_seq = flow.judged.start_seq + flow.judged.length_bytes;  // of the last one before it
-  for (bool is_newest = true;; is_newest = false) {
-    uint32_t start_seq = is_newest ? flow.judged.start_seq : kept->range(count).start_seq;
-    if (seq_distance(kept->start_seq, start_seq) < 0) {
-      // Its first piece shared a segment with what was before it, and makes one range with that.
-      if (is_newest || seq_distance(kept->start_seq, end_seq) > 0) return;
-      count++;
-      break;
-    }
-    if (count == 0) break;
-    count--;
-    end_seq = kept->range(count).start_seq + kept->range(count).length_bytes;
-  }
-  kept->ranges_count = static_cast<uint16_t>(count);
-  flow.judged.start_seq = kept->start_seq;
-  flow.judged.length_bytes = kept->length_bytes;
-  flow.judged.hash =
-      judged_hash(secret_, reinterpret_cast<const uint8_t*>(kept->bytes), kept->length_bytes);
-  // Chunk headers behind it in this segment are another range.
-  auto head_end = static_cast<uint16_t>(kept->end_seq() - lane.packet.seq);
-  lane.judged_first = head_end;
-  if (lane.judged_end <= head_end) lane.judged_end = 0;
+  // The last piece is kept with the others: then a resend that is cut anywhere can be compared.
+  if (KeptHead* kept = heads_.of(flow))
+    kept->length_bytes = static_cast<uint16_t>(lane.request.head.length_bytes);
 }
 
 // The judged part of this segment becomes the newest range, behind the one that was.

@@ -101,7 +101,6 @@ class Tracker {
   void settle_request(Lane& lane);
   static void settle_refused_rst(const Lane& lane);
   void note_syntax(Lane& lane);
-  void join_pieces(Lane& lane);
   void remember(Lane& lane);
   void release(sg_flow& flow, uint32_t from_seq);
   void forget(sg_flow& flow);

@@ -20,9 +20,10 @@ KeptHead* map_records(size_t bytes) {
 
 void KeptHead::add_range(const KeptRange& range) {
   if (ranges_count == SG_KEPT_RANGES_MAX) {
-    length_bytes = 0;
     ranges_first = static_cast<uint16_t>((ranges_first + 1) % SG_KEPT_RANGES_MAX);
     ranges_count--;
+    bool is_older = static_cast<int32_t>(this->range(0).start_seq - start_seq) > 0;
+    if (is_older) length_bytes = 0;
   }
   ranges[(ranges_first + ranges_count) % SG_KEPT_RANGES_MAX] = range;
   ranges_count++;

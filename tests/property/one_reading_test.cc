@@ -95,7 +95,7 @@ class Backend {
     sg_read_frame(frame.data(), frame.data() + frame.size(), &packet);
     if (packet.tcp_flags & SG_TCP_SYN) return open(packet.seq + 1);
     if (!open_) return;
-    last_s_ = now_s_;
+    const size_t had = read_.size();
     if (packet.tcp_flags & SG_TCP_URG) urgent_ = true;
     if (packet.tcp_flags & SG_TCP_RST) {
       if (packet.seq == next()) close();
@@ -115,6 +115,7 @@ class Backend {
          it = early_.erase(it))
       read_ += it->second;
     if (packet.seq == next() || !read_.empty()) established_ = true;
+    if (read_.size() > had) last_s_ = now_s_;
     const uint32_t end_seq = packet.seq + packet.payload_length;
     if ((packet.tcp_flags & SG_TCP_FIN) && end_seq == next()) close();
   }
