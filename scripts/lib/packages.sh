@@ -16,7 +16,7 @@ packages_run=(
 # shellcheck disable=SC2034
 packages_test=(
   clang-format clang-tidy shellcheck llvm libclang-rt-14-dev
-  nginx-light curl wrk nodejs openssl iputils-ping
+  nginx-light haproxy curl wrk nodejs openssl iputils-ping
   tcpdump tshark ethtool iproute2 nftables util-linux
   python3-jsonschema
 )

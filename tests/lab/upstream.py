@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A server behind nginx that writes down what it was asked: a JSON line for each request, with its body's hash.
+"""A server behind another one that writes down what it was asked: a JSON line for each request, with its body's hash,
+and the port of the client if the server in front tells it (X-Client-Port).
 
     python3 upstream.py PORT LOG"""
 
@@ -13,17 +14,32 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     log = open(sys.argv[2], "a", buffering=1)
 
-    def do_GET(self):
-        body = self.rfile.read(int(self.headers["content-length"] or 0))
+    def __getattr__(self, name):
+        if name.startswith("do_"):  # any method
+            return self.answer
+        raise AttributeError(name)
+
+    def body(self):
+        if self.headers["transfer-encoding"] != "chunked":
+            return self.rfile.read(int(self.headers["content-length"] or 0))
+        body = b""
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
+        return body
+
+    def answer(self):
+        body = self.body()
         self.log.write(json.dumps({"line": self.requestline, "agent": self.headers["user-agent"], "bytes": len(body),
-                                   "sha256": hashlib.sha256(body).hexdigest()}) + "\n")
-        answer = b"served\n"
+                                   "sha256": hashlib.sha256(body).hexdigest(),
+                                   "port": self.headers["x-client-port"]}) + "\n")
+        answer = b"" if self.command == "HEAD" else b"served\n"
         self.send_response(200)
         self.send_header("content-length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
-
-    do_POST = do_GET
 
     def log_message(self, *_):
         pass
