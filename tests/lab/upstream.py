@@ -20,7 +20,7 @@ class Handler(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def body(self):
-        if self.headers["transfer-encoding"] != "chunked":
+        if (self.headers["transfer-encoding"] or "").strip().lower() != "chunked":
             return self.rfile.read(int(self.headers["content-length"] or 0))
         body = b""
         while size := int(self.rfile.readline().split(b";")[0], 16):
