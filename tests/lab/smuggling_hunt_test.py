@@ -52,6 +52,7 @@ class World(Lab):
     def build(self):
         self.host = self.namespace("host")
         self.host.ip("link", "set", "lo", "up")
+        self.host.sysctl(net__ipv4__ip_local_port_range="1024 19999")  # the others are the streams'
         self.logs = {}
         for name, port in (("nginx", BEHIND_NGINX), ("haproxy", BEHIND_HAPROXY)):
             self.logs[name] = self.tmp / f"{name}.log"
