@@ -52,11 +52,10 @@ struct sg_judged {
   __u32 start_seq;
   __u32 hash;
   __u16 length_bytes;  // 0: nothing was judged since start_seq
-  // How many multiples of 2^16 next_seq has passed, at most SG_FLOW_PASSED_MAX: so that it is known
-  // where the stream began.
+  // How many multiples of 2^16 next_seq has passed, at most SG_FLOW_PASSED_64K_MAX: so that it is
+  // known where the stream began.
   __u16 passed_64k;
 };
-#define SG_FLOW_PASSED_MAX 0x7fff
 
 struct sg_flow {
   __u64 hash;  // sg_flow_hash; 0: free
@@ -88,7 +87,7 @@ struct sg_flow {
       __u32 retry_after_s;
       __u16 answer_bytes;  // of its content; 0: there was no room for any, and FIN was all
       __u8 answers_again;  // how often it was given again; SG_FLOW_RESETS: not once, but a reset
-      __u8 credit_16;      // bytes that came and were not matched by ours yet, in units of 16
+      __u8 credit_16;      // sg_flow_credit_bytes()
     };
   };
   __u16 backend_slot;  // SG_NONE16: none
@@ -116,10 +115,22 @@ SG_INLINE void sg_flow_set_body_left(struct sg_flow* flow, __u64 bytes) {
   flow->body_left_high = (__u8)(bytes >> 32);
 }
 
+// Of a tombstone: bytes that came and were not matched by ours yet, rounded down to 16, and at most
+// SG_CREDIT_BYTES_MAX.
+SG_INLINE __u32 sg_flow_credit_bytes(const struct sg_flow* flow) {
+  return flow->credit_16 * 16u;
+}
+
+SG_INLINE void sg_flow_set_credit_bytes(struct sg_flow* flow, __u32 bytes) {
+  flow->credit_16 = (__u8)((bytes < SG_CREDIT_BYTES_MAX ? bytes : SG_CREDIT_BYTES_MAX) / 16);
+}
+
 #ifdef __cplusplus
 #include <cstddef>
 static_assert(sizeof(sg_flow) == 64, "a flow is one cache line");
 static_assert(offsetof(sg_flow, other_seq) == offsetof(sg_flow, tombstone_other_seq),
               "another connection stands in a tombstone where it stands in a live entry");
 static_assert(SG_HTTP_LENGTH_MAX <= 1ull << 40, "body_left has 40 bits");
+static_assert(SG_CREDIT_BYTES_MAX <= 255 * 16, "credit_16 has 8 bits");
+static_assert(SG_FLOW_PASSED_64K_MAX < 1 << 15, "what is 2^31 or more away compares wrongly");
 #endif

@@ -38,12 +38,20 @@
 // 4 us; this is 4 s].
 #define SG_FLOW_SYN_AHEAD_BYTES (1u << 20)
 
+// Sequence numbers compare correctly within 2^31, and no window is larger than 2^30 [RFC 7323
+// section 2.3]: what lies farther ahead of the bytes that have passed no backend takes, and it is
+// dropped as out_of_order.
+#define SG_WINDOW_BYTES_MAX (1ull << 30)
+// So many multiples of 2^16 of a stream are counted, 2 GiB. Of a longer one it is not known where
+// it began, and every sequence number may lie in it.
+#define SG_FLOW_PASSED_64K_MAX 0x7fff
+
 // --- HTTP --------------------------------------------------------------------------------------
 #define SG_HTTP_FIELDS_MAX 100
 // A record for what is kept of a flow is five pages. Four are for the bytes of a head in pieces:
 // twice what nginx takes for one line, and all of what most servers take for a head. One is for
 // judged ranges: of a chunked upload with a chunk header in every segment they reach half a MB
-// back.
+// back. The oldest make room (ranges_forgotten); what is sent again from before them is old_data.
 #define SG_HEAD_BYTES_MAX 16352
 #define SG_KEPT_RANGES_MAX 341
 #define SG_HEAD_DEADLINE_NS_MAX (600ull * 1000000000)
@@ -54,6 +62,9 @@
 #define SG_ANSWER_AGAIN_NS (100ull * 1000000)
 // The least answer: a status, the date, and a wait of five digits.
 #define SG_LEAST_ANSWER_BYTES 75
+// So much of what came on a refused connection and was not matched by an answer is remembered. More
+// would be of no use: no answer is larger.
+#define SG_CREDIT_BYTES_MAX 4080
 // What is read and thrown away of an upload that was refused, so that its client comes to read the
 // answer [RFC 9112 section 9.6]; then it is reset.
 #define SG_LINGER_BYTES_MAX (16u << 20)
@@ -153,6 +164,7 @@ static_assert(SG_BUCKET_HORIZON_NS_MAX + SG_BUCKET_STALE_NS_MAX + 2 * SG_BUCKET_
 static_assert(SG_BUCKET_UNITS_MAX <= (1ull << 63) / SG_BUCKET_HORIZON_NS_MAX,
               "units * interval_ns must not overflow, for no interval is longer than the horizon");
 static_assert(SG_SCRUB_PERIOD_NS < SG_BUCKET_STALE_NS_MAX, "a cell is scrubbed before it is stale");
+static_assert(SG_RESPONSE_BYTES_MAX <= SG_CREDIT_BYTES_MAX, "every answer can be saved up for");
 static_assert(SG_RESPONSE_BYTES_MAX <= 1280 - 40 - 20 - 12, "an answer is one segment everywhere");
 static_assert(SG_LIST_PREFIXES_MAX * 8ull * 64 / 3 * 10 / 6 < SG_IMAGE_BYTES_MAX,
               "the widest IPv6 list (8 entries a prefix, 3 in 64 bytes, 60 % full) fits an image");

@@ -167,7 +167,8 @@ constexpr sg_findings sg_finding(sg_reason reason) {
   return static_cast<sg_findings>(1) << reason;
 }
 static_assert(SG_REASON_COUNT <= 128, "findings are one 128-bit word");
-static_assert(SG_REASON_tcp_flags < 64, "what the headers are read for fits a word in BPF");
+static_assert(SG_REASON_tcp_flags < 64 && SG_REASON_tcp_signed < 64,
+              "what the headers are read for fits a word in BPF");
 #endif
 // .. of one that headers.h finds.
 #define SG_SEEN(reason) (1ull << SG_REASON_##reason)

@@ -76,6 +76,8 @@ struct ExhaustionCounter {
 inline constexpr std::array exhaustion_counters = {
     ExhaustionCounter{"flow_set_full", [](const Counters& c) { return c.track.flow_set_full; }},
     ExhaustionCounter{"heads_evicted", [](const Counters& c) { return c.track.heads_evicted; }},
+    ExhaustionCounter{"ranges_forgotten",
+                      [](const Counters& c) { return c.track.ranges_forgotten; }},
     ExhaustionCounter{"bucket_set_full_evictions",
                       [](const Counters& c) { return c.buckets.set_full_evictions; }},
     ExhaustionCounter{"bucket_set_full_refusals",

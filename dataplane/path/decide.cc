@@ -25,16 +25,10 @@ constexpr sg_findings http_faults = 0
 constexpr sg_findings answers_in_stream =
     http_faults | SG_FOUND(limit_requests) | SG_FOUND(signature);
 
-// .. and those twins: refused where an answer would not have been safe.
-constexpr sg_findings refuses_in_silence = SG_FOUND(http_fault_silent) | SG_FOUND(http_upgraded) |
-                                           SG_FOUND(limit_requests_silent) |
-                                           SG_FOUND(signature_silent);
-
 // Refusals of a request, as opposed to those of a whole packet.
-constexpr sg_findings refuses_request =
-    answers_in_stream | SG_FOUND(http_fault_silent) | SG_FOUND(http_upgraded) |
-    SG_FOUND(limit_requests_silent) | SG_FOUND(limit_requests_drop) | SG_FOUND(signature_silent) |
-    SG_FOUND(signature_drop) | SG_FOUND(head_evicted) | SG_FOUND(syn_in_stream);
+constexpr sg_findings refuses_request = answers_in_stream | refused_in_silence |
+                                        SG_FOUND(limit_requests_drop) | SG_FOUND(signature_drop) |
+                                        SG_FOUND(head_evicted) | SG_FOUND(syn_in_stream);
 
 constexpr std::array<Rule, SG_REASON_COUNT> rule_table = {{
 #define SG_RULE(name, verdict, step, meaning, ...) \
@@ -92,7 +86,7 @@ void decide(Lane& lane) {
   const Rule& rule = rule_table[first_of(counted)];
   lane.reason = rule.reason;
   lane.verdict = rule.verdict;
-  if (lane.worn_out && (refuses_in_silence >> lane.reason & 1) != 0) {
+  if (lane.worn_out && is_refused_in_silence(lane.reason)) {
     lane.reason = SG_REASON_unanswerable;
     lane.verdict = SG_VERDICT_answered;
   }

@@ -41,7 +41,7 @@ uint8_t stay_unless_control(char c, uint8_t reader, ChunkPosition& position, sg_
 
 // The LF behind a CR.
 uint8_t after_cr(char c, uint8_t reader, ChunkPosition& position) {
-  return c == '\n' ? reader : lose(position, '\n', SG_REASON_http_line_end);
+  return c == '\n' ? reader : lose(position, c, SG_REASON_http_line_end);
 }
 
 uint8_t next_reader(char c, ChunkPosition& position) {

@@ -109,10 +109,6 @@ uint32_t received_before(const Lane& lane) {
   return bytes;
 }
 
-void set_credit(sg_flow& flow, uint32_t bytes) {
-  flow.credit_16 = static_cast<uint8_t>(std::min(bytes / 16, 255u));
-}
-
 }  // namespace
 
 const char* HttpDate::at(uint64_t unix_s) {
@@ -277,7 +273,7 @@ void Responder::refuse(Lane& lane) {
   flow.refusal_id = answer.refusal_id;
   flow.retry_after_s = answer.retry_after_s;
   flow.answer_bytes = content;
-  set_credit(flow, credit - content);
+  sg_flow_set_credit_bytes(&flow, credit - content);
 }
 
 // The entry becomes a tombstone. Another connection that the backend may be reading is not
@@ -342,7 +338,8 @@ void Responder::answer_again(Lane& lane) {
   if (seq_distance(flow.receive_next, packet.seq) <= 0 &&
       seq_distance(flow.receive_next, end_seq(packet)) > 0)
     flow.receive_next = end_seq(packet);
-  uint32_t credit = flow.credit_16 * 16u + bytes_that_came(packet) - answer_header_bytes(packet);
+  uint32_t credit =
+      sg_flow_credit_bytes(&flow) + bytes_that_came(packet) - answer_header_bytes(packet);
   bool unread = packet.ack == flow.answer_seq;
   if (unread && !may_repeat(flow)) {
     counters_.answers_withheld++;
@@ -355,7 +352,7 @@ void Responder::answer_again(Lane& lane) {
     flow.answers_again++;
     flow.answer_bytes = content;
   }
-  set_credit(flow, credit - content);
+  sg_flow_set_credit_bytes(&flow, credit - content);
   uint32_t answer_end = flow.answer_seq + flow.answer_bytes + 1;
   auto flags = static_cast<uint8_t>(again ? SG_TCP_FIN | SG_TCP_PSH | SG_TCP_ACK : SG_TCP_ACK);
   SegmentFields fields =

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "dataplane/path/decide.h"
 #include "dataplane/path/segment.h"
 #include "dataplane/path/track.h"
 
@@ -74,8 +75,7 @@ void Tracker::settle(Part part) {
 
 void Tracker::add_credit(const Lane& lane) {
   sg_flow& flow = *lane.flow;
-  uint32_t more = bytes_that_came(lane.packet) / 16;
-  flow.credit_16 = static_cast<uint8_t>(std::min(flow.credit_16 + more, 255u));
+  sg_flow_set_credit_bytes(&flow, sg_flow_credit_bytes(&flow) + bytes_that_came(lane.packet));
 }
 
 // How often the same place was refused in silence: until something was admitted there. What the
@@ -83,10 +83,7 @@ void Tracker::add_credit(const Lane& lane) {
 void Tracker::note_refusal(const Lane& lane) {
   sg_flow& flow = *lane.flow;
   if (lane.requests_admitted > 0) flow.silent_refusals = 0;
-  bool in_silence =
-      lane.reason == SG_REASON_http_fault_silent || lane.reason == SG_REASON_http_upgraded ||
-      lane.reason == SG_REASON_limit_requests_silent || lane.reason == SG_REASON_signature_silent;
-  if (!in_silence) return;
+  if (!is_refused_in_silence(lane.reason)) return;
   if ((flow.silent_refusals & ~SG_FLOW_ACK_NOTED) < SG_SILENT_REFUSALS_MAX) flow.silent_refusals++;
   if ((flow.flags & SG_FLOW_HAS_REQUEST) && seq_distance(flow.request_ack, lane.packet.ack) > 0) {
     flow.request_ack = lane.packet.ack;
@@ -114,7 +111,7 @@ void Tracker::settle_syn(Lane& lane) {
     return;
   }
   flow.other_seq = first_seq;
-  flow.other_since = static_cast<uint8_t>(ticks_ >> SG_FLOW_OTHER_TICK_BITS);
+  flow.other_since = other_ticks(ticks_);
   if (flow.state != SG_FLOW_REFUSED) flow.other_low_seq = first_seq;
   flow.flags |= SG_FLOW_OTHER | SG_FLOW_OTHER_SYN;
 }
@@ -131,7 +128,7 @@ void Tracker::replace(sg_flow& flow, uint32_t first_seq, uint8_t reader) {
   flow.seen_ticks = ticks_;
   flow.other_seq = end_seq;
   flow.other_low_seq = low_seq;
-  flow.other_since = static_cast<uint8_t>(ticks_ >> SG_FLOW_OTHER_TICK_BITS);
+  flow.other_since = other_ticks(ticks_);
   flow.flags = at_head ? SG_FLOW_OTHER : SG_FLOW_OTHER | SG_FLOW_OTHER_DEAD;
 }
 
@@ -201,7 +198,7 @@ void Tracker::release(sg_flow& flow, uint32_t from_seq) {
 // that is longer than a window can be, it is let go. But never so that what was judged looks like
 // body.
 void Tracker::move_on(const Lane& lane) {
-  constexpr uint32_t span_max = window_bytes_max / 2 * 3;
+  constexpr uint32_t span_max = SG_WINDOW_BYTES_MAX / 2 * 3;
   sg_flow& flow = *lane.flow;
   flow.judged.passed_64k = passed_64k_at(flow, lane.next_seq_after);
   flow.next_seq = lane.next_seq_after;
@@ -236,7 +233,7 @@ void Tracker::keep_piece(Lane& lane) {
 
 void Tracker::settle_request(Lane& lane) {
   sg_flow& flow = *lane.flow;
-  bool waited = has_waited(flow, lane.packet);
+  bool waited = seq_distance(flow.request_ack, lane.packet.ack) > 0;
   if ((flow.flags & SG_FLOW_HAS_REQUEST) && !waited) flow.flags |= SG_FLOW_PIPELINED;
   flow.flags |= SG_FLOW_HAS_REQUEST;
   flow.request_ack = lane.packet.ack;
@@ -259,7 +256,8 @@ void Tracker::remember(Lane& lane) {
   if (flow.judged.length_bytes > 0) {
     KeptHead* kept = heads_.of(flow);
     if (kept == nullptr) kept = &heads_.take(flow);
-    kept->add_range({flow.judged.start_seq, flow.judged.hash, flow.judged.length_bytes, 0});
+    if (kept->add_range({flow.judged.start_seq, flow.judged.hash, flow.judged.length_bytes, 0}))
+      counters_.ranges_forgotten++;
   }
   auto bytes = static_cast<uint16_t>(lane.judged_end - lane.judged_first);
   flow.judged.start_seq = lane.packet.seq + lane.judged_first;

@@ -6,14 +6,9 @@
 #include <cstdint>
 
 #include "config/flow.h"
-#include "config/headers.h"
 #include "dataplane/path/seq.h"
 
 namespace surgegate {
-
-// Sequence numbers compare correctly within 2^31, and no window is larger than 2^30 [RFC 7323
-// section 2.3]: what lies farther ahead of the bytes that have passed no backend takes.
-inline constexpr uint64_t window_bytes_max = 1u << 30;
 
 // Where the body ends that next_seq lies in, or next_seq. For a tombstone: what it has taken.
 inline uint32_t stream_end_seq(const sg_flow& flow) {
@@ -21,18 +16,16 @@ inline uint32_t stream_end_seq(const sg_flow& flow) {
   return flow.next_seq + static_cast<uint32_t>(sg_flow_body_left(&flow));
 }
 
-// Moves next_seq, and counts the multiples of 2^16 on the way.
+// What judged.passed_64k becomes when next_seq moves on to seq, in front of it by less than 2^32.
 inline uint16_t passed_64k_at(const sg_flow& flow, uint32_t seq) {
   uint32_t more = ((seq >> 16) - (flow.next_seq >> 16)) & 0xffff;
   return static_cast<uint16_t>(
-      std::min<uint32_t>(flow.judged.passed_64k + more, SG_FLOW_PASSED_MAX));
+      std::min<uint32_t>(flow.judged.passed_64k + more, SG_FLOW_PASSED_64K_MAX));
 }
 
-// Whether the client, when it sent this, had acknowledged something of an answer to the request
-// before.
-inline bool has_waited(const sg_flow& flow, const sg_packet& packet) {
-  return seq_distance(flow.request_ack, packet.ack) > 0 ||
-         (flow.silent_refusals & SG_FLOW_ACK_NOTED) != 0;
+// flow.other_since of something that is noted now. ticks: flow_ticks().
+inline uint8_t other_ticks(uint32_t ticks) {
+  return static_cast<uint8_t>(ticks >> SG_FLOW_OTHER_TICK_BITS);
 }
 
 // A place before which the stream did not begin, and by at most 2^16 bytes.
@@ -48,7 +41,7 @@ inline bool is_in_stream(const sg_flow& flow, uint32_t seq) {
   bool is_live = flow.state == SG_FLOW_ESTABLISHED;
   uint64_t ahead = flow.state == SG_FLOW_REFUSED ? 0 : sg_flow_body_left(&flow);
   if (is_live) ahead += SG_FLOW_SYN_AHEAD_BYTES;
-  if (flow.judged.passed_64k == SG_FLOW_PASSED_MAX || ahead >= window_bytes_max) return true;
+  if (flow.judged.passed_64k == SG_FLOW_PASSED_64K_MAX || ahead >= SG_WINDOW_BYTES_MAX) return true;
   uint32_t begin_seq = stream_begin_seq(flow);
   uint32_t end_seq = stream_end_seq(flow) + (is_live ? SG_FLOW_SYN_AHEAD_BYTES : 0);
   return seq - begin_seq <= end_seq - begin_seq;

@@ -55,11 +55,8 @@ bool is_unpaid(const sg_flow& flow, const sg_packet& packet) {
   if (!asks || packet.ack != flow.answer_seq || flow.answers_again >= SG_ANSWERS_AGAIN_MAX)
     return false;
   uint32_t least = std::min<uint32_t>(flow.answer_bytes, SG_LEAST_ANSWER_BYTES);
-  return flow.credit_16 * 16u + bytes_that_came(packet) < answer_header_bytes(packet) + least;
-}
-
-uint8_t other_ticks(uint32_t ticks) {
-  return static_cast<uint8_t>(ticks >> SG_FLOW_OTHER_TICK_BITS);
+  return sg_flow_credit_bytes(&flow) + bytes_that_came(packet) <
+         answer_header_bytes(packet) + least;
 }
 
 // In whole units, rounded up, and one more for the one that has begun.

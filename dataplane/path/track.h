@@ -20,8 +20,9 @@
 namespace surgegate {
 
 struct TrackCounters {
-  uint64_t flow_set_full = 0;  // SYNs for which the table had no room
-  uint64_t heads_evicted = 0;  // kept bytes that made room for another flow's
+  uint64_t flow_set_full = 0;     // SYNs for which the table had no room
+  uint64_t heads_evicted = 0;     // kept bytes that made room for another flow's
+  uint64_t ranges_forgotten = 0;  // judged parts of streams that made room for later ones
 };
 
 // What track keeps of flows, all of it the worker's own.

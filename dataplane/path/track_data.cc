@@ -44,7 +44,7 @@ void Tracker::read_data(Lane& lane) {
   const uint64_t body = in_body(flow.reader) ? lane.body_left_after : 0;
   const int64_t start = seq_distance(flow.next_seq, packet.seq);  // from next_seq, as all here
   const int64_t end = start + packet.payload_length;
-  if (start > static_cast<int64_t>(std::min(body, window_bytes_max))) {
+  if (start > static_cast<int64_t>(std::min<uint64_t>(body, SG_WINDOW_BYTES_MAX))) {
     lane.found |= SG_FOUND(out_of_order);
     return;
   }
@@ -86,8 +86,9 @@ void Tracker::read_tunnel(Lane& lane) {
   const sg_flow& flow = *lane.flow;
   uint32_t begin_seq = flow.other_seq - 1;
   bool is_watched = (flow.flags & SG_FLOW_TUNNEL) != 0 && (flow.flags & SG_FLOW_OTHER) != 0;
-  bool reaches = seq_distance(begin_seq, lane.packet.seq + lane.packet.payload_length) > 0 &&
-                 seq_distance(begin_seq, lane.packet.seq) < static_cast<int32_t>(window_bytes_max);
+  bool reaches =
+      seq_distance(begin_seq, lane.packet.seq + lane.packet.payload_length) > 0 &&
+      seq_distance(begin_seq, lane.packet.seq) < static_cast<int32_t>(SG_WINDOW_BYTES_MAX);
   lane.found |= is_watched && reaches ? SG_FOUND(syn_in_stream) : SG_FOUND(segment);
 }
 
@@ -95,7 +96,7 @@ void Tracker::read_tunnel(Lane& lane) {
 // are new are counted as passed, wherever in it they stand. What would lie beyond a window waits.
 bool Tracker::passes_as_body(Lane& lane, int64_t start, uint64_t body) const {
   const int64_t end = start + lane.packet.payload_length;
-  if (end > static_cast<int64_t>(window_bytes_max)) {
+  if (end > static_cast<int64_t>(SG_WINDOW_BYTES_MAX)) {
     lane.found |= SG_FOUND(out_of_order);
     return true;
   }

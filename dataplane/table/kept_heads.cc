@@ -18,8 +18,9 @@ KeptHead* map_records(size_t bytes) {
 
 }  // namespace
 
-void KeptHead::add_range(const KeptRange& range) {
-  if (ranges_count == SG_KEPT_RANGES_MAX) {
+bool KeptHead::add_range(const KeptRange& range) {
+  const bool is_full = ranges_count == SG_KEPT_RANGES_MAX;
+  if (is_full) {
     ranges_first = static_cast<uint16_t>((ranges_first + 1) % SG_KEPT_RANGES_MAX);
     ranges_count--;
     bool is_older = static_cast<int32_t>(this->range(0).start_seq - start_seq) > 0;
@@ -27,6 +28,7 @@ void KeptHead::add_range(const KeptRange& range) {
   }
   ranges[(ranges_first + ranges_count) % SG_KEPT_RANGES_MAX] = range;
   ranges_count++;
+  return is_full;
 }
 
 void KeptHeads::Unmap::operator()(KeptHead* records) const {

@@ -43,8 +43,8 @@ struct KeptHead {
     return ranges[(ranges_first + i) % SG_KEPT_RANGES_MAX];
   }
   // Behind all others. When there is no room the oldest goes, and with it what is kept of before
-  // it.
-  void add_range(const KeptRange& range);
+  // it: then true.
+  bool add_range(const KeptRange& range);
 };
 
 static_assert(sizeof(KeptHead) == 5 * 4096, "whole pages, so that an idle record costs no memory");

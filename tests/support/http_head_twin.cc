@@ -141,8 +141,6 @@ class Slow {
   }
 
   void remember(char c) { previous_ = c; }
-  bool in_start_cr() const { return at_ == At::start; }
-  const std::string& target_so_far() const { return target_; }
 
  private:
   bool fail(sg_reason reason) {
