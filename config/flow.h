@@ -45,6 +45,10 @@ enum sg_flow_flag {
   SG_FLOW_OTHER_DEAD = 128  // .. of one that was replaced and cannot be read on: within a head, say
 };
 
+enum sg_flow_mark {
+  SG_FLOW_AHEAD = 1,  // bytes beyond a hole were forwarded: the record of the owner has them
+};
+
 // The part of the stream that was judged last, from the first byte of a head, chunk header or
 // trailer in a segment to the last one: a resend is compared with it. Behind it all is body; what
 // was judged before it is in the owner's record, or not taken any more.
@@ -64,7 +68,7 @@ struct sg_flow {
   // Of one place in the stream, where an answer would not have been safe: how often, and whether
   // request_ack is what the client acknowledged then.
   __u8 silent_refusals;
-  __u8 reserved8;
+  __u8 marks;        // sg_flow_mark
   __u32 seen_ticks;  // SG_FLOW_TICK_NS since boot, modulo 2^32 (52 days)
   union {
     struct {
