@@ -340,7 +340,7 @@ void Responder::answer_again(Lane& lane) {
     flow.receive_next = end_seq(packet);
   uint32_t credit =
       sg_flow_credit_bytes(&flow) + bytes_that_came(packet) - answer_header_bytes(packet);
-  bool unread = packet.ack == flow.answer_seq;
+  bool unread = is_answer_unread(flow, packet.ack);
   if (unread && !may_repeat(flow)) {
     counters_.answers_withheld++;
     unread = false;

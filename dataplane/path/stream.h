@@ -16,6 +16,12 @@ inline uint32_t stream_end_seq(const sg_flow& flow) {
   return flow.next_seq + static_cast<uint32_t>(sg_flow_body_left(&flow));
 }
 
+// Whether what acknowledges this shows nothing of a tombstone's answer having arrived. A late
+// segment from before the refused request acknowledges less than that did.
+inline bool is_answer_unread(const sg_flow& flow, uint32_t ack) {
+  return seq_distance(flow.answer_seq, ack) <= 0;
+}
+
 // What judged.passed_64k becomes when next_seq moves on to seq, in front of it by less than 2^32.
 inline uint16_t passed_64k_at(const sg_flow& flow, uint32_t seq) {
   uint32_t more = ((seq >> 16) - (flow.next_seq >> 16)) & 0xffff;

@@ -52,7 +52,7 @@ bool waits_for_request(const sg_flow& flow) {
 // acknowledgement alone would have the client wait for what it cannot ask for again.
 bool is_unpaid(const sg_flow& flow, const sg_packet& packet) {
   bool asks = packet.payload_length > 0 || (packet.tcp_flags & SG_TCP_FIN) != 0;
-  if (!asks || packet.ack != flow.answer_seq || flow.answers_again >= SG_ANSWERS_AGAIN_MAX)
+  if (!asks || !is_answer_unread(flow, packet.ack) || flow.answers_again >= SG_ANSWERS_AGAIN_MAX)
     return false;
   uint32_t least = std::min<uint32_t>(flow.answer_bytes, SG_LEAST_ANSWER_BYTES);
   return sg_flow_credit_bytes(&flow) + bytes_that_came(packet) <
