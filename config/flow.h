@@ -30,6 +30,7 @@ enum sg_reader {
   SG_READER_TRAILER_LF,
   SG_READER_LAST_LF,  // the LF of the empty line that ends the message
   SG_READER_LOST,     // what came is no chunked body
+  SG_READER_TUNNEL,   // behind an upgrade: body without an end
   SG_READER_NONE      // nothing to read: not an HTTP service
 };
 
@@ -46,7 +47,10 @@ enum sg_flow_flag {
 };
 
 enum sg_flow_mark {
-  SG_FLOW_AHEAD = 1,  // bytes beyond a hole were forwarded: the record of the owner has them
+  SG_FLOW_AHEAD = 1,         // bytes beyond a hole were forwarded: the record of the owner has them
+  SG_FLOW_OTHER_TUNNEL = 4,  // at other_seq a tunnel goes on
+  // All from other_low_seq to judged.start_seq is body and may be sent again. (There is no other.)
+  SG_FLOW_BODY_BEFORE = 8
 };
 
 // The part of the stream that was judged last, from the first byte of a head, chunk header or

@@ -17,10 +17,13 @@
 
 #define SG_FLOW_TICK_NS (1u << 20)  // 1.05 ms: a flow's age in 32 bits, for 52 days
 #define SG_FLOW_SET_ENTRIES 4
-// A SYN that nothing followed: after 10 s its entry may be given to another flow, until 75 s it is
-// still known while nobody took it (Linux sends its SYN-ACK again for 63 s).
+// A SYN that nothing followed: after 10 s its entry may be given to another flow, until 150 s it is
+// still known while nobody took it (Linux takes the acknowledgement of a SYN cookie for 120 s).
 #define SG_FLOW_OPENING_NS_MAX (10ull * 1000000000)
-#define SG_FLOW_OPENING_KNOWN_NS_MAX (75ull * 1000000000)
+#define SG_FLOW_OPENING_KNOWN_NS_MAX (150ull * 1000000000)
+// A handshake to an HTTP service behind which no request came: it may never have been the client's
+// who has that address. (Browsers open connections ahead of need, and close them after a while.)
+#define SG_FLOW_UNUSED_NS_MAX (90ull * 1000000000)
 #define SG_FLOW_IDLE_NS_MAX (900ull * 1000000000)  // an established connection without a packet
 // After FIN or RST (resends, the other FIN), and a tombstone (the client's own give-up time): then
 // another flow may have the entry; until it is taken it is known as long as an idle one, for the
@@ -53,7 +56,10 @@
 // judged ranges: of a chunked upload with a chunk header in every segment they reach half a MB
 // back. The oldest make room (ranges_forgotten); what is sent again from before them is old_data.
 #define SG_HEAD_BYTES_MAX 16352
-#define SG_KEPT_RANGES_MAX 341
+#define SG_KEPT_RANGES_MAX 340
+// Runs of bytes beyond holes that one flow may have forwarded. Who loses or overtakes more often
+// within one head sends the rest again.
+#define SG_AHEAD_RUNS_MAX 4
 #define SG_HEAD_DEADLINE_NS_MAX (600ull * 1000000000)
 #define SG_KEPT_HEADS_MAX 32768  // of one worker: 640 MiB
 // A tombstone gives its answer again at most so often, each time after twice the pause: a resend

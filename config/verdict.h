@@ -78,6 +78,8 @@
     "a SYN inside another connection of this flow, or bytes that would reach over one")            \
   X(out_of_order, dropped, track,                                                                  \
     "comes before the bytes in front of it, which must be read first: it is sent again")           \
+  X(request_ahead, dropped, track,                                                                 \
+    "fills a hole in front of a whole request that was forwarded as a piece")                      \
   X(old_data, dropped, track, "bytes from before all that is remembered of the connection")        \
   X(resend_differs, dropped, track,                                                                \
     "bytes sent again that differ from those that were judged, or cannot be compared with them")   \
@@ -138,6 +140,8 @@
     "admitted requests forwarded; the refused one after them cut off, to be sent again")           \
   X(request, forwarded, track, "a request admitted")                                               \
   X(head_piece, forwarded, track, "a piece of a request head: judged with the last one")           \
+  X(piece_ahead, forwarded, track,                                                                 \
+    "bytes beyond a hole: judged with what fills it, until when a copy is kept")                   \
   X(resend, forwarded, track, "bytes of an admitted request, sent again")                          \
   X(body, forwarded, track, "bytes of an admitted request's body")                                 \
   X(syn, forwarded, track, "opens a connection")                                                   \

@@ -29,7 +29,7 @@ struct Instant {
 };
 
 // What a segment's payload advances in its flow when it is forwarded.
-enum class Advance : uint8_t { nothing, piece, request, position };
+enum class Advance : uint8_t { nothing, piece, request, position, ahead };
 
 // The request that a segment's head makes, when it is whole.
 struct Request {
@@ -65,6 +65,11 @@ struct Findings {
   uint16_t head_offset = 0;   // of the head, or of what is new of it, in the payload
   uint16_t syntax_first = 0;  // payload bytes [syntax_first, syntax_end) are no body, or not only
   uint16_t syntax_end = 0;
+  // Of what was forwarded beyond a hole that this segment fills: bytes of a head that follow on its
+  // last one, parts that are no body (Lane::ahead_parts), and the beginning of the next head.
+  uint16_t ahead_bytes = 0;
+  uint16_t ahead_parts_count = 0;
+  uint16_t ahead_piece_bytes = 0;
   uint16_t cut_at = SG_NONE16;  // payload bytes that go on at most; the rest is sent again
   uint16_t would_refuse_limit = SG_NONE16;  // mode count
   uint16_t round = 0;  // how many of this segment's requests were admitted before
@@ -91,6 +96,11 @@ struct Findings {
   Frame extra;  // the RST for the backend; bytes == nullptr: none, length == 0: nowhere to go
 };
 
+struct StreamPart {
+  uint32_t seq;
+  uint32_t bytes;
+};
+
 // The packet and what is read of it are written whole before they are read (packet by parse,
 // request by track where counts_request is set), so that taking a frame in clears the findings
 // only: 184 bytes instead of 720, which cost more than reading the headers does.
@@ -98,6 +108,9 @@ struct Lane : Findings {
   Frame frame;
   sg_packet packet;
   Request request;
+  // Of each run a head's end, chunk headers, and a head's beginning, but for where one run ends and
+  // the next begins.
+  std::array<StreamPart, 2 * SG_AHEAD_RUNS_MAX + 1> ahead_parts;
 
   void take(const Frame& arrived) {
     static_cast<Findings&>(*this) = Findings{};

@@ -38,6 +38,7 @@ KeptRange as_range(const sg_judged& judged) {
 
 // Nothing from before this is taken any more.
 uint32_t Tracker::floor_seq(const sg_flow& flow) const {
+  if (flow.marks & SG_FLOW_BODY_BEFORE) return flow.other_low_seq;
   const KeptHead* kept = heads_.of(flow);
   bool has_ranges = kept != nullptr && kept->ranges_count > 0;
   return has_ranges ? kept->range(0).start_seq : flow.judged.start_seq;
@@ -55,6 +56,15 @@ Tracker::Comparison Tracker::compare_bytes(const Lane& lane, uint32_t end_seq) c
   return same ? Comparison::same : Comparison::differs;
 }
 
+// Whether the payload from this offset on is another than what was forwarded of the same place.
+bool Tracker::differs_ahead(const Lane& lane, uint32_t offset) const {
+  if (forgets || (lane.flow->marks & SG_FLOW_AHEAD) == 0) return false;
+  const KeptHead* kept = heads_.of(*lane.flow);
+  std::string_view fresh(reinterpret_cast<const char*>(payload_of(lane)) + offset,
+                         lane.packet.payload_length - offset);
+  return kept != nullptr && !kept->agrees(lane.packet.seq + offset, fresh);
+}
+
 // From the newest range back to those that end before the segment begins.
 Tracker::Comparison Tracker::compare_ranges(Lane& lane, uint32_t end_seq) const {
   const sg_flow& flow = *lane.flow;
@@ -64,8 +74,7 @@ Tracker::Comparison Tracker::compare_ranges(Lane& lane, uint32_t end_seq) const 
   for (uint32_t left = kept == nullptr ? 0 : kept->ranges_count, i = left;; i--) {
     KeptRange range = i == left ? as_range(flow.judged) : kept->range(i);
     if (seq_distance(seq, range.start_seq + range.length_bytes) <= 0) return all;
-    bool has_bytes = kept != nullptr && seq_distance(kept->start_seq, range.start_seq) >= 0 &&
-                     seq_distance(range.start_seq + range.length_bytes, kept->end_seq()) >= 0;
+    bool has_bytes = kept != nullptr && kept->has_head_bytes(range);
     Overlap o = overlap_of(seq, end_seq - seq, range.start_seq, range.length_bytes);
     if (!o.is_empty() && !has_bytes) {
       bool is_whole = o.last - o.first == range.length_bytes;

@@ -61,6 +61,12 @@ uint32_t end_seq(const sg_packet& packet) {
   return packet.seq + packet.payload_length + (packet.tcp_flags & SG_TCP_FIN ? 1 : 0);
 }
 
+// .. and behind what came before it and follows on it. (Behind a FIN nothing does.)
+uint32_t known_end_seq(const Lane& lane) {
+  bool is_last = (lane.packet.tcp_flags & SG_TCP_FIN) != 0;
+  return end_seq(lane.packet) + (is_last ? 0 : lane.ahead_bytes);
+}
+
 SegmentFields to_client(const sg_packet& packet, uint32_t seq, uint32_t ack, uint8_t flags) {
   return {seq,
           ack,
@@ -265,7 +271,7 @@ void Responder::refuse(Lane& lane) {
   uint8_t* to = lane.frame.bytes + segment_header_bytes(lane, packet.has_timestamps);
   uint16_t content = form == Form::none ? uint16_t{0} : write_content(to, answer, form);
   SegmentFields fields =
-      to_client(packet, packet.ack, end_seq(packet), SG_TCP_FIN | SG_TCP_PSH | SG_TCP_ACK);
+      to_client(packet, packet.ack, known_end_seq(lane), SG_TCP_FIN | SG_TCP_PSH | SG_TCP_ACK);
   lane.frame.length = write_segment(lane.frame.bytes, lane.frame.bytes, lane, fields, content);
   bury(lane);
   sg_flow& flow = *lane.flow;
@@ -281,12 +287,13 @@ void Responder::refuse(Lane& lane) {
 void Responder::bury(Lane& lane) {
   constexpr uint8_t of_other = SG_FLOW_OTHER | SG_FLOW_OTHER_SYN | SG_FLOW_OTHER_DEAD;
   sg_flow& flow = *lane.flow;
-  uint32_t end = end_seq(lane.packet);
+  uint32_t end = known_end_seq(lane);
   flow.judged.passed_64k = passed_64k_at(flow, end);
   flow.judged.start_seq = end;  // from here on bytes are thrown away
   flow.judged.length_bytes = 0;
   flow.state = SG_FLOW_REFUSED;
   flow.flags &= of_other;
+  flow.marks = 0;
   flow.answer_seq = lane.packet.ack;
   flow.receive_next = end;
   flow.answers_again = 0;
@@ -296,7 +303,8 @@ void Responder::bury(Lane& lane) {
 
 void Responder::reset_client(Lane& lane) {
   const sg_packet packet = lane.packet;
-  SegmentFields fields = to_client(packet, packet.ack, end_seq(packet), SG_TCP_RST | SG_TCP_ACK);
+  SegmentFields fields =
+      to_client(packet, packet.ack, known_end_seq(lane), SG_TCP_RST | SG_TCP_ACK);
   lane.frame.length = write_segment(lane.frame.bytes, lane.frame.bytes, lane, fields, 0);
 }
 

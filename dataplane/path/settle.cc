@@ -20,6 +20,7 @@ void open_entry(sg_flow& flow, uint32_t first_seq, uint8_t reader) {
   flow.flags = 0;
   flow.judged = {first_seq, 0, 0, 0};
   flow.silent_refusals = 0;
+  flow.marks = 0;
 }
 
 // Rounded down, but never to 0, which means that none was given.
@@ -38,8 +39,11 @@ bool closes(const sg_flow& flow, const sg_packet& packet) {
   if ((packet.tcp_flags & (SG_TCP_FIN | SG_TCP_RST)) == 0) return false;
   if (flow.reader == SG_READER_NONE) return true;
   if (flow.flags & SG_FLOW_IN_HEAD) return packet.seq + packet.payload_length == flow.next_seq;
-  uint32_t seq = packet.tcp_flags & SG_TCP_RST ? packet.seq : packet.seq + packet.payload_length;
-  return seq == stream_end_seq(flow);
+  bool is_rst = (packet.tcp_flags & SG_TCP_RST) != 0;
+  uint32_t seq = is_rst ? packet.seq : packet.seq + packet.payload_length;
+  // Of a tunnel not all that passed need have been counted: passes_as_body().
+  if (flow.reader == SG_READER_TUNNEL) return seq - flow.next_seq < SG_WINDOW_BYTES_MAX;
+  return seq == stream_end_seq(flow) || (is_rst && in_body(flow.reader) && seq == flow.next_seq);
 }
 
 void note_stamp(sg_flow& flow, const sg_packet& packet) {
@@ -100,11 +104,16 @@ void Tracker::settle_syn(Lane& lane) {
   sg_flow& flow = *lane.flow;
   const sg_packet& packet = lane.packet;
   uint32_t first_seq = packet.seq + 1;
-  if (!lane.reopens || flow.state == SG_FLOW_CLOSING) {
-    if (lane.reopens)
+  // Within a stream of which no backend waits for more: that is forgotten.
+  bool begins_anew = lane.reopens && flow.state != SG_FLOW_OPENING &&
+                     silent_ns(flow) > SG_FLOW_OTHER_NS_MAX && is_in_stream(flow, first_seq);
+  if (!lane.reopens || begins_anew || flow.state == SG_FLOW_CLOSING) {
+    if (begins_anew) heads_.give_back(flow);
+    if (lane.reopens && !begins_anew)
       replace(flow, first_seq, first_reader(lane));
     else
       open_entry(flow, first_seq, first_reader(lane));
+    flow.seen_ticks = ticks_;
     flow.mss_64 = mss_64_of(packet);
     note_stamp(flow, packet);
     flow.backend_slot = SG_NONE16;
@@ -113,7 +122,17 @@ void Tracker::settle_syn(Lane& lane) {
   flow.other_seq = first_seq;
   flow.other_since = other_ticks(ticks_);
   if (flow.state != SG_FLOW_REFUSED) flow.other_low_seq = first_seq;
+  flow.marks &= static_cast<uint8_t>(~SG_FLOW_BODY_BEFORE);
   flow.flags |= SG_FLOW_OTHER | SG_FLOW_OTHER_SYN;
+}
+
+// judged.passed_64k of the other connection: of one that goes on here it counts from where that
+// began, which in a tombstone is not known any more.
+uint16_t Tracker::passed_64k_of_other(const sg_flow& flow) {
+  if (flow.flags & SG_FLOW_OTHER_SYN) return 0;
+  if (flow.state == SG_FLOW_REFUSED) return SG_FLOW_PASSED_64K_MAX;
+  uint32_t passed = ((flow.other_seq >> 16) - (flow.other_low_seq >> 16)) & 0xffff;
+  return static_cast<uint16_t>(std::min<uint32_t>(passed, SG_FLOW_PASSED_64K_MAX));
 }
 
 // Begins another connection in this entry, and remembers where the backend may be in the old one.
@@ -123,13 +142,15 @@ void Tracker::replace(sg_flow& flow, uint32_t first_seq, uint8_t reader) {
   uint32_t low_seq = flow.state == SG_FLOW_OPENING ? end_seq : stream_begin_seq(flow);
   bool at_head = was_refused || (flow.reader == SG_READER_HEAD && end_seq == flow.next_seq &&
                                  (flow.flags & SG_FLOW_IN_HEAD) == 0);
+  bool is_tunnel = !was_refused && flow.reader == SG_READER_TUNNEL;
   heads_.give_back(flow);
   open_entry(flow, first_seq, reader);
   flow.seen_ticks = ticks_;
   flow.other_seq = end_seq;
   flow.other_low_seq = low_seq;
   flow.other_since = other_ticks(ticks_);
-  flow.flags = at_head ? SG_FLOW_OTHER : SG_FLOW_OTHER | SG_FLOW_OTHER_DEAD;
+  flow.flags = at_head || is_tunnel ? SG_FLOW_OTHER : SG_FLOW_OTHER | SG_FLOW_OTHER_DEAD;
+  if (is_tunnel) flow.marks |= SG_FLOW_OTHER_TUNNEL;
 }
 
 // The connection that a SYN wanted to open in place of this one has begun. It keeps the backend, to
@@ -139,7 +160,10 @@ void Tracker::replace(sg_flow& flow, uint32_t first_seq, uint8_t reader) {
 void Tracker::begin_other(Lane& lane) {
   sg_flow& flow = *lane.flow;
   bool may_answer = flow.state == SG_FLOW_REFUSED || flow.state == SG_FLOW_OPENING;
-  replace(flow, lane.packet.seq, first_reader(lane));
+  const uint16_t passed_64k = passed_64k_of_other(flow);
+  const bool is_tunnel = (flow.marks & SG_FLOW_OTHER_TUNNEL) != 0;
+  replace(flow, lane.packet.seq, is_tunnel ? uint8_t{SG_READER_TUNNEL} : first_reader(lane));
+  flow.judged.passed_64k = passed_64k;
   note_stamp(flow, lane.packet);
   if (!may_answer) flow.flags |= SG_FLOW_PIPELINED;
 }
@@ -152,8 +176,11 @@ void Tracker::settle_forwarded(Lane& lane) {
     return;
   }
   if (lane.reason == SG_REASON_trimmed) {
-    flow.flags |= SG_FLOW_PIPELINED;
+    // What was only the end of a body, or sent again, does not make the refused request one that
+    // was sent before an answer was read.
+    if (lane.round > 0) flow.flags |= SG_FLOW_PIPELINED;
     remember(lane);
+    if (flow.marks & SG_FLOW_AHEAD) settle_ahead(lane);
     return;
   }
   if (lane.reason == SG_REASON_refused_rst) return settle_refused_rst(lane);
@@ -164,6 +191,11 @@ void Tracker::settle_forwarded(Lane& lane) {
   if (lane.advance == Advance::request) settle_request(lane);
   if (lane.advance == Advance::request || lane.advance == Advance::position) move_on(lane);
   if (!lane.has_more) remember(lane);
+  if (lane.advance == Advance::ahead) return keep_ahead(lane);
+  if (flow.marks & SG_FLOW_AHEAD) {
+    remember_ahead(lane);
+    settle_ahead(lane);
+  }
   if (closes(flow, packet)) flow.state = SG_FLOW_CLOSING;
 }
 
@@ -182,16 +214,35 @@ void Tracker::note_syntax(Lane& lane) {
   bool begins_head = (lane.advance == Advance::piece || lane.advance == Advance::request) &&
                      (flow.flags & SG_FLOW_IN_HEAD) == 0;
   bool is_first = lane.judged_end == 0;
-  if (begins_head && is_first && !lane.waits) release(flow, lane.packet.seq + lane.head_offset);
+  if (begins_head && is_first && !lane.waits)
+    begin_memory_at(flow, lane.packet.seq + lane.head_offset);
   if (is_first) lane.judged_first = lane.syntax_first;
   lane.judged_end = lane.syntax_end;
   note_stamp(flow, lane.packet);
 }
 
+// .. but for a body in front of it, which the backend may not have taken as a whole yet.
+void Tracker::begin_memory_at(sg_flow& flow, uint32_t head_seq) {
+  uint32_t body_seq = flow.judged.start_seq + flow.judged.length_bytes;
+  bool has_body = (flow.flags & SG_FLOW_OTHER) == 0 && flow.judged.length_bytes > 0 &&
+                  seq_distance(body_seq, head_seq) > 0;
+  release(flow, head_seq);
+  if (!has_body) return;
+  flow.marks |= SG_FLOW_BODY_BEFORE;
+  flow.other_low_seq = body_seq;
+}
+
 void Tracker::release(sg_flow& flow, uint32_t from_seq) {
-  heads_.give_back(flow);
+  forget_ranges(flow);
+  flow.marks &= static_cast<uint8_t>(~SG_FLOW_BODY_BEFORE);
   flow.judged.start_seq = from_seq;
   flow.judged.length_bytes = 0;
+}
+
+// All but the newest, and the record with them if it is kept for no other reason.
+void Tracker::forget_ranges(sg_flow& flow) {
+  if ((flow.marks & SG_FLOW_AHEAD) == 0) return heads_.give_back(flow);
+  if (KeptHead* kept = heads_.of(flow)) kept->ranges_count = 0;
 }
 
 // What is remembered must not lie so far back that sequence numbers come round to it: with a body
@@ -205,7 +256,8 @@ void Tracker::move_on(const Lane& lane) {
   flow.reader = lane.reader_after;
   sg_flow_set_body_left(&flow, lane.body_left_after);
   if (flow.next_seq - floor_seq(flow) <= span_max) return;
-  heads_.give_back(flow);
+  forget_ranges(flow);
+  flow.marks &= static_cast<uint8_t>(~SG_FLOW_BODY_BEFORE);
   uint32_t judged_end_seq = flow.judged.start_seq + flow.judged.length_bytes;
   if (flow.next_seq - flow.judged.start_seq > span_max)
     release(flow, flow.next_seq - std::min(span_max, flow.next_seq - judged_end_seq));
@@ -214,20 +266,25 @@ void Tracker::move_on(const Lane& lane) {
 // The head's first bytes open a record, or take the place of those of the head before.
 void Tracker::keep_piece(Lane& lane) {
   sg_flow& flow = *lane.flow;
-  uint32_t seq = lane.packet.seq + lane.head_offset;
-  auto bytes = static_cast<uint16_t>(lane.packet.payload_length - lane.head_offset);
+  bool is_laid = (flow.flags & SG_FLOW_IN_HEAD) || (flow.marks & SG_FLOW_AHEAD);
   KeptHead* kept = heads_.of(flow);
-  if ((flow.flags & SG_FLOW_IN_HEAD) == 0) {
+  if (!is_laid) {
+    uint32_t seq = lane.packet.seq + lane.head_offset;
     if (kept == nullptr) kept = &heads_.take(flow);
     kept->start_seq = seq;
-    kept->length_bytes = 0;
     kept->head_began_ticks = ticks_;
-    std::memcpy(kept->bytes, payload_of(lane) + lane.head_offset, bytes);
-    flow.flags |= SG_FLOW_IN_HEAD;
+    std::memcpy(kept->bytes, payload_of(lane) + lane.head_offset, lane.next_seq_after - seq);
   }
-  if (kept != nullptr) kept->length_bytes = static_cast<uint16_t>(kept->length_bytes + bytes);
-  flow.judged.passed_64k = passed_64k_at(flow, seq + bytes);
-  flow.next_seq = seq + bytes;
+  if (kept->has_empty_line_only()) kept->head_began_ticks = ticks_;
+  flow.flags |= SG_FLOW_IN_HEAD;
+  kept->length_bytes = static_cast<uint16_t>(lane.next_seq_after - kept->start_seq);
+  go_on_at(flow, lane.next_seq_after);
+}
+
+// All in front of seq was read.
+void Tracker::go_on_at(sg_flow& flow, uint32_t seq) {
+  flow.judged.passed_64k = passed_64k_at(flow, seq);
+  flow.next_seq = seq;
   sg_flow_set_body_left(&flow, 0);
 }
 
@@ -242,7 +299,8 @@ void Tracker::settle_request(Lane& lane) {
     if (lane.request.route != nullptr && lane.request.route->upgrade_tunnel)
       flow.flags |= SG_FLOW_TUNNEL;
   }
-  if ((flow.flags & SG_FLOW_IN_HEAD) == 0) return;
+  bool is_laid = (flow.flags & SG_FLOW_IN_HEAD) || (flow.marks & SG_FLOW_AHEAD);
+  if (!is_laid) return;
   flow.flags &= static_cast<uint8_t>(~SG_FLOW_IN_HEAD);
   // The last piece is kept with the others: then a resend that is cut anywhere can be compared.
   if (KeptHead* kept = heads_.of(flow))
@@ -253,17 +311,29 @@ void Tracker::settle_request(Lane& lane) {
 void Tracker::remember(Lane& lane) {
   sg_flow& flow = *lane.flow;
   if (lane.judged_end == 0) return;
+  std::string_view bytes(reinterpret_cast<const char*>(payload_of(lane)) + lane.judged_first,
+                         size_t{lane.judged_end} - lane.judged_first);
+  remember_part(flow, lane.packet.seq + lane.judged_first, bytes);
+  lane.judged_end = 0;
+}
+
+// Of what lies in front of the oldest range nothing is taken any more. So the bytes of a head that
+// was judged go with its ranges; those of one that is read are needed.
+void Tracker::remember_part(sg_flow& flow, uint32_t seq, std::string_view bytes) {
   if (flow.judged.length_bytes > 0) {
     KeptHead* kept = heads_.of(flow);
     if (kept == nullptr) kept = &heads_.take(flow);
-    if (kept->add_range({flow.judged.start_seq, flow.judged.hash, flow.judged.length_bytes, 0}))
+    if (kept->add_range({flow.judged.start_seq, flow.judged.hash, flow.judged.length_bytes, 0})) {
       counters_.ranges_forgotten++;
+      bool is_older = seq_distance(kept->start_seq, kept->range(0).start_seq) > 0;
+      if (is_older && (flow.flags & SG_FLOW_IN_HEAD) == 0) kept->length_bytes = 0;
+      flow.marks &= static_cast<uint8_t>(~SG_FLOW_BODY_BEFORE);
+    }
   }
-  auto bytes = static_cast<uint16_t>(lane.judged_end - lane.judged_first);
-  flow.judged.start_seq = lane.packet.seq + lane.judged_first;
-  flow.judged.hash = judged_hash(secret_, payload_of(lane) + lane.judged_first, bytes);
-  flow.judged.length_bytes = bytes;
-  lane.judged_end = 0;
+  flow.judged.start_seq = seq;
+  flow.judged.hash = judged_hash(secret_, reinterpret_cast<const uint8_t*>(bytes.data()),
+                                 static_cast<uint32_t>(bytes.size()));
+  flow.judged.length_bytes = static_cast<uint16_t>(bytes.size());
 }
 
 }  // namespace surgegate

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "config/flow.h"
+#include "config/headers.h"
 #include "dataplane/path/seq.h"
 
 namespace surgegate {
@@ -20,6 +21,24 @@ inline uint32_t stream_end_seq(const sg_flow& flow) {
 // segment from before the refused request acknowledges less than that did.
 inline bool is_answer_unread(const sg_flow& flow, uint32_t ack) {
   return seq_distance(flow.answer_seq, ack) <= 0;
+}
+
+// Whether body_left is that of a body that passes unread.
+inline bool in_body(uint8_t reader) {
+  return reader == SG_READER_HEAD || reader == SG_READER_DATA_CR;
+}
+
+// Where the next head or chunk header is read, or the rest of one. Of a body that is larger than a
+// window nobody asks.
+inline uint32_t next_syntax_seq(const sg_flow& flow) {
+  uint64_t body = in_body(flow.reader) ? sg_flow_body_left(&flow) : 0;
+  return flow.next_seq + static_cast<uint32_t>(body);
+}
+
+// A backend's PAWS test [RFC 7323 section 5.3] would discard the segment.
+inline bool is_stale(const sg_flow& flow, const sg_packet& packet) {
+  return packet.has_timestamps && flow.newest_stamp != 0 &&
+         seq_distance(flow.newest_stamp, packet.ts_value) < 0;
 }
 
 // What judged.passed_64k becomes when next_seq moves on to seq, in front of it by less than 2^32.

@@ -10,22 +10,6 @@
 namespace surgegate {
 namespace {
 
-// Flows occur twice in a burst when a client sends several segments in a row. A small bitmap tells
-// in one bit test; two flows that share a bit only cut the part early.
-class Occurrences {
- public:
-  bool add(uint64_t hash) {
-    uint64_t& word = words_[(hash >> 6) % words_.size()];
-    uint64_t bit = 1ull << (hash & 63);
-    bool seen = (word & bit) != 0;
-    word |= bit;
-    return seen;
-  }
-
- private:
-  std::array<uint64_t, 32> words_{};  // 2,048 bits: 32 lanes meet by chance once in four bursts
-};
-
 // How much of a stray segment may go: up to the end of its request where it begins with one, else
 // up to the first empty line, behind which one may begin. The rest is sent again, and begins there.
 uint32_t stray_end(std::string_view payload, const HttpHead* head) {
@@ -70,11 +54,22 @@ Part Tracker::take(std::span<Lane> lanes) {
   size_t count = 0;
   for (Lane& lane : lanes) {
     if (lane.packet.ports_read && seen.add(lane.flow_hash)) break;
+    if (count > 0 && takes_entry_of(lane, seen)) break;
     count++;
     if (lane.found == 0 || lane.has_more) track(lane);
     if (lane.has_more) break;
   }
   return lanes.first(count);
+}
+
+// Whether this is a SYN whose flow would get the entry of one that another lane of the part has.
+bool Tracker::takes_entry_of(const Lane& lane, const Occurrences& others) const {
+  bool is_syn = lane.found == 0 && lane.packet.tuple.protocol == SG_PROTO_TCP &&
+                (lane.packet.tcp_flags & SG_TCP_SYN) != 0;
+  if (!is_syn || flows_.find(lane.flow_hash, ticks_) != nullptr) return false;
+  const sg_flow* place = flows_.place_for(lane.flow_hash, ticks_);
+  return place != nullptr && place->hash != 0 && place->hash != lane.flow_hash &&
+         others.has(place->hash);
 }
 
 void Tracker::track(Lane& lane) {
@@ -85,6 +80,7 @@ void Tracker::track(Lane& lane) {
   lane.request.route = nullptr;
   lane.syntax_first = lane.syntax_end = 0;
   lane.worn_out = false;
+  lane.ahead_bytes = lane.ahead_parts_count = lane.ahead_piece_bytes = 0;
   if (lane.packet.tuple.protocol == SG_PROTO_UDP) {
     lane.found |= SG_FOUND(datagram);
     return;
@@ -124,15 +120,25 @@ void Tracker::track_tcp(Lane& lane) {
   read_data(lane);
 }
 
+uint64_t Tracker::silent_ns(const sg_flow& flow) const {
+  return uint64_t{ticks_ - flow.seen_ticks} * SG_FLOW_TICK_NS;
+}
+
+void Tracker::forget_other(sg_flow& flow) {
+  flow.flags &= static_cast<uint8_t>(~(SG_FLOW_OTHER | SG_FLOW_OTHER_SYN | SG_FLOW_OTHER_DEAD));
+  flow.marks &= static_cast<uint8_t>(~SG_FLOW_OTHER_TUNNEL);
+}
+
 // What the entry says of things that are gone: a connection that no backend holds any more, and a
 // record that another flow took. Of a head whose beginning was in that nothing can be compared.
 void Tracker::forget_lost(sg_flow& flow) {
   if ((flow.flags & SG_FLOW_OTHER) &&
       static_cast<uint8_t>(other_ticks(ticks_) - flow.other_since) > other_ticks_max)
-    flow.flags &= static_cast<uint8_t>(~(SG_FLOW_OTHER | SG_FLOW_OTHER_SYN | SG_FLOW_OTHER_DEAD));
+    forget_other(flow);
   if (flow.state == SG_FLOW_REFUSED || flow.kept_index == SG_NONE16) return;
   if (heads_.of(flow) != nullptr) return;
   flow.kept_index = SG_NONE16;
+  flow.marks &= static_cast<uint8_t>(~SG_FLOW_BODY_BEFORE);
   if (flow.flags & SG_FLOW_IN_HEAD) {
     flow.judged.start_seq = flow.next_seq;
     flow.judged.length_bytes = 0;
@@ -185,14 +191,15 @@ void Tracker::track_first_syn(Lane& lane) {
   settle_syn(lane);
 }
 
-// While nothing was read, the newest SYN counts: who forged one before it must not lock out who
-// comes after.
+// While nothing was read a second SYN may stand anywhere: who forged one before it must not lock
+// out who comes after. (There is no third: a backend may have answered any, and begins with that of
+// which the handshake completes.) No backend waits for more of what was silent for so long.
 bool Tracker::may_open_another(const sg_flow& flow, uint32_t first_seq) const {
-  bool reads = flow.reader != SG_READER_NONE || (flow.flags & SG_FLOW_TUNNEL) != 0;
-  if (!reads && flow.state != SG_FLOW_REFUSED) return true;
+  if (flow.reader == SG_READER_NONE && flow.state != SG_FLOW_REFUSED) return true;
   bool has_other = (flow.flags & SG_FLOW_OTHER) != 0;
-  if (flow.state == SG_FLOW_OPENING) return !has_other || (flow.flags & SG_FLOW_OTHER_SYN) != 0;
-  return !has_other && !is_in_stream(flow, first_seq);
+  if (has_other) return false;
+  return flow.state == SG_FLOW_OPENING || silent_ns(flow) > SG_FLOW_OTHER_NS_MAX ||
+         !is_in_stream(flow, first_seq);
 }
 
 // Whether this segment is the first of the connection that may go on in this one's place. Who only
@@ -208,8 +215,8 @@ bool Tracker::begins_other(const Lane& lane) const {
   bool has_data = lane.packet.payload_length > 0;
   if (flow.state == SG_FLOW_OPENING || flow.state == SG_FLOW_REFUSED) return has_data || is_syns;
   if (!has_data || !is_syns) return has_data;
-  uint64_t silent_ns = uint64_t{ticks_ - flow.seen_ticks} * SG_FLOW_TICK_NS;
-  return silent_ns >= (waits_for_request(flow) ? SG_FLOW_SILENT_NS : SG_FLOW_SILENT_WITHIN_NS);
+  return silent_ns(flow) >=
+         (waits_for_request(flow) ? SG_FLOW_SILENT_NS : SG_FLOW_SILENT_WITHIN_NS);
 }
 
 // The tombstone of a refused connection speaks for the backend, which no longer has it.

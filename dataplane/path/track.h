@@ -37,6 +37,23 @@ inline uint32_t judged_hash(const sg_secret& secret, const uint8_t* bytes, uint3
   return static_cast<uint32_t>(sg_hash_bytes(&secret, bytes, length));
 }
 
+// Flows occur twice in a burst when a client sends several segments in a row. A small bitmap tells
+// in one bit test; two flows that share a bit only cut the part early.
+class Occurrences {
+ public:
+  bool add(uint64_t hash) {
+    bool seen = has(hash);
+    words_[(hash >> 6) % words_.size()] |= 1ull << (hash & 63);
+    return seen;
+  }
+  bool has(uint64_t hash) const {
+    return (words_[(hash >> 6) % words_.size()] >> (hash & 63) & 1) != 0;
+  }
+
+ private:
+  std::array<uint64_t, 32> words_{};  // 2,048 bits: 32 lanes meet by chance once in four bursts
+};
+
 // Tracks lanes from the first on, and returns those that may be judged together: it stops before a
 // lane whose flow already occurs, and after a lane that holds more than one request. In the second
 // case the caller judges the part and comes again, beginning with that same lane (has_more).
@@ -65,27 +82,45 @@ class Tracker {
   bool may_open_another(const sg_flow& flow, uint32_t first_seq) const;
   bool begins_other(const Lane& lane) const;
   bool is_of_another(const Lane& lane) const;
+  bool takes_entry_of(const Lane& lane, const Occurrences& others) const;
+  uint64_t silent_ns(const sg_flow& flow) const;
+  static void forget_other(sg_flow& flow);
   void forget_lost(sg_flow& flow);
 
   // track_data.cc: the stream
   void read_data(Lane& lane);
-  void read_tunnel(Lane& lane);
+  void read_tunnel(Lane& lane, int64_t start);
   void read_syntax(Lane& lane);
   bool passes_as_body(Lane& lane, int64_t start, uint64_t body) const;
   void read_head(Lane& lane);
-  void read_rest_of_head(Lane& lane);
+  void read_kept_head(Lane& lane);
   void read_chunks(Lane& lane);
-  void found_piece(Lane& lane);
+  void found_piece(Lane& lane, uint32_t end_seq);
   void found_head(Lane& lane, uint32_t end_seq);
   bool found_chunks(Lane& lane, uint32_t offset, ChunkPosition position);
   void found_fault(Lane& lane, sg_reason fault);
-  static void note_more(Lane& lane);
+  void note_more(Lane& lane);
+  bool waits_for_answer(const Lane& lane) const;
   HeadRules head_rules(const Lane& lane) const;
-  bool request_line_holds(const Lane& lane, std::string_view bytes) const;
+  bool request_line_holds(const Lane& lane, std::string_view bytes, size_t known_bytes) const;
   bool answerable(const Lane& lane) const;
   bool reaches_over_other(const Lane& lane) const;
 
+  // track_ahead.cc: what comes before that which is in front of it
+  void read_ahead(Lane& lane, uint32_t distance_bytes);
+  sg_reason ahead_fault(const Lane& lane, uint32_t distance_bytes) const;
+  bool may_be_piece(const Lane& lane, std::string_view run) const;
+  bool read_on_ahead(Lane& lane);
+  bool begins_piece(Lane& lane, std::string_view bytes) const;
+  static void note_ahead(Lane& lane, uint32_t seq, uint32_t bytes);
+  void keep_ahead(const Lane& lane);
+  void settle_ahead(const Lane& lane);
+  void begin_head_ahead(sg_flow& flow, KeptHead& kept);
+  void begin_record(KeptHead& kept, uint32_t seq) const;
+  void remember_ahead(const Lane& lane);
+
   // resend.cc: what was judged before
+  bool differs_ahead(const Lane& lane, uint32_t offset) const;
   enum class Comparison : uint8_t { none, same, differs };
   sg_findings compare_old(Lane& lane, uint32_t end_seq) const;
   Comparison compare_bytes(const Lane& lane, uint32_t end_seq) const;
@@ -96,14 +131,19 @@ class Tracker {
   void settle_forwarded(Lane& lane);
   void settle_syn(Lane& lane);
   void replace(sg_flow& flow, uint32_t first_seq, uint8_t reader);
+  static uint16_t passed_64k_of_other(const sg_flow& flow);
   void begin_other(Lane& lane);
   void move_on(const Lane& lane);
   void keep_piece(Lane& lane);
+  static void go_on_at(sg_flow& flow, uint32_t seq);
   void settle_request(Lane& lane);
   static void settle_refused_rst(const Lane& lane);
   void note_syntax(Lane& lane);
   void remember(Lane& lane);
+  void remember_part(sg_flow& flow, uint32_t seq, std::string_view bytes);
+  void begin_memory_at(sg_flow& flow, uint32_t head_seq);
   void release(sg_flow& flow, uint32_t from_seq);
+  void forget_ranges(sg_flow& flow);
   void forget(sg_flow& flow);
   static void note_refusal(const Lane& lane);
   static void add_credit(const Lane& lane);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Reading a stream of requests, segment by segment: heads and chunk headers in order, bodies in
-// any.
+// any. (track_ahead.cc: what comes before that which is in front of it.)
 #include <algorithm>
 #include <cstring>
 
@@ -15,21 +15,11 @@ std::string_view payload_from(const Lane& lane, uint32_t offset) {
           lane.packet.payload_length - offset};
 }
 
-bool in_body(uint8_t reader) {
-  return reader == SG_READER_HEAD || reader == SG_READER_DATA_CR;
-}
-
 // Behind an upgrade that the backend declined, what another server may take for a request, however
 // malformed, is none of another protocol. (The first byte of a WebSocket frame has its top bit
 // set.)
 bool begins_no_request(char c) {
   return !is_http_char(c, HttpChars::token) && c != '\r' && c != '\n' && c != ' ' && c != '\t';
-}
-
-// A backend's PAWS test [RFC 7323 section 5.3] would discard the segment.
-bool is_stale(const sg_flow& flow, const sg_packet& packet) {
-  return packet.has_timestamps && flow.newest_stamp != 0 &&
-         seq_distance(flow.newest_stamp, packet.ts_value) < 0;
 }
 
 }  // namespace
@@ -40,14 +30,19 @@ void Tracker::read_data(Lane& lane) {
   lane.reader_after = flow.reader;
   lane.next_seq_after = flow.next_seq;
   lane.body_left_after = sg_flow_body_left(&flow);
-  if (flow.reader == SG_READER_NONE) return read_tunnel(lane);
+  if (flow.reader == SG_READER_NONE) {
+    lane.found |= SG_FOUND(segment);
+    return;
+  }
   const uint64_t body = in_body(flow.reader) ? lane.body_left_after : 0;
   const int64_t start = seq_distance(flow.next_seq, packet.seq);  // from next_seq, as all here
   const int64_t end = start + packet.payload_length;
-  if (start > static_cast<int64_t>(std::min<uint64_t>(body, SG_WINDOW_BYTES_MAX))) {
+  if (start > static_cast<int64_t>(SG_WINDOW_BYTES_MAX)) {
     lane.found |= SG_FOUND(out_of_order);
     return;
   }
+  if (start > static_cast<int64_t>(body) && flow.reader != SG_READER_TUNNEL)
+    return read_ahead(lane, static_cast<uint32_t>(start - static_cast<int64_t>(body)));
   if (lane.round == 0 && start < 0) {
     sg_findings old =
         compare_old(lane, end <= 0 ? packet.seq + packet.payload_length : flow.next_seq);
@@ -57,20 +52,28 @@ void Tracker::read_data(Lane& lane) {
       return;
     }
   }
+  if (flow.reader == SG_READER_TUNNEL) return read_tunnel(lane, start);
   if (body > 0 && passes_as_body(lane, start, body)) return;
   if (lane.round == 0 && is_stale(flow, packet)) {
     lane.found |= SG_FOUND(tcp_old_timestamp);
     return;
   }
   lane.head_offset = static_cast<uint16_t>(static_cast<int64_t>(body) - start);
+  if (lane.round == 0 && differs_ahead(lane, lane.head_offset)) {
+    lane.found |= SG_FOUND(resend_differs);
+    return;
+  }
   if (in_body(flow.reader)) lane.body_left_after = 0;  // what there was is passed
   read_syntax(lane);
 }
 
 void Tracker::read_syntax(Lane& lane) {
   const sg_flow& flow = *lane.flow;
-  if (flow.flags & SG_FLOW_IN_HEAD)
-    read_rest_of_head(lane);
+  const bool is_ahead = (flow.marks & SG_FLOW_AHEAD) != 0;
+  if (is_ahead && heads_.of(flow) == nullptr)
+    lane.found |= SG_FOUND(head_evicted);
+  else if ((flow.flags & SG_FLOW_IN_HEAD) || (is_ahead && flow.reader == SG_READER_HEAD))
+    read_kept_head(lane);
   else if (flow.reader == SG_READER_HEAD)
     read_head(lane);
   else
@@ -81,15 +84,22 @@ void Tracker::read_syntax(Lane& lane) {
   }
 }
 
-// Behind an upgrade nothing is read, but where another connection may begin.
-void Tracker::read_tunnel(Lane& lane) {
+// Behind an upgrade nothing is read, but where another connection may begin; what is new is
+// counted, as of a body.
+void Tracker::read_tunnel(Lane& lane, int64_t start) {
   const sg_flow& flow = *lane.flow;
   uint32_t begin_seq = flow.other_seq - 1;
-  bool is_watched = (flow.flags & SG_FLOW_TUNNEL) != 0 && (flow.flags & SG_FLOW_OTHER) != 0;
   bool reaches =
       seq_distance(begin_seq, lane.packet.seq + lane.packet.payload_length) > 0 &&
       seq_distance(begin_seq, lane.packet.seq) < static_cast<int32_t>(SG_WINDOW_BYTES_MAX);
-  lane.found |= is_watched && reaches ? SG_FOUND(syn_in_stream) : SG_FOUND(segment);
+  if ((flow.flags & SG_FLOW_OTHER) != 0 && reaches) {
+    lane.found |= SG_FOUND(syn_in_stream);
+    return;
+  }
+  lane.found |= SG_FOUND(segment);
+  lane.advance = Advance::position;
+  lane.next_seq_after +=
+      static_cast<uint32_t>(start + lane.packet.payload_length - std::max<int64_t>(start, 0));
 }
 
 // Whether nothing of the segment lies behind the body, of which so many bytes are left. Those that
@@ -115,59 +125,80 @@ bool Tracker::reaches_over_other(const Lane& lane) const {
   const sg_flow& flow = *lane.flow;
   if ((flow.flags & SG_FLOW_OTHER) == 0 || lane.advance == Advance::nothing) return false;
   bool is_piece = lane.advance == Advance::piece;
-  bool ends_at_head = !is_piece && lane.reader_after == SG_READER_HEAD;
-  uint32_t end_seq = is_piece ? lane.packet.seq + lane.packet.payload_length : lane.next_seq_after;
-  uint64_t reach = uint64_t{end_seq - flow.next_seq} + (is_piece ? 0 : lane.body_left_after);
+  bool ends_at_head =
+      !is_piece && lane.reader_after == SG_READER_HEAD && lane.ahead_piece_bytes == 0;
+  uint64_t reach = uint64_t{lane.next_seq_after - flow.next_seq} + lane.ahead_piece_bytes +
+                   (is_piece ? 0 : lane.body_left_after);
+  // Where the other begins is rounded down, so that this one may seem to stand within it.
+  bool is_within = flow.next_seq - flow.other_low_seq < flow.other_seq - flow.other_low_seq;
+  if (is_within) return true;
   uint64_t room = flow.other_low_seq - flow.next_seq;
   return room < reach || (room == reach && !ends_at_head);
 }
 
 void Tracker::read_head(Lane& lane) {
   const sg_flow& flow = *lane.flow;
-  // Where requests were under way at once, what the client acknowledges may be an answer to any.
-  bool is_answered =
-      (flow.flags & SG_FLOW_PIPELINED) == 0 && seq_distance(flow.request_ack, lane.packet.ack) > 0;
-  lane.waits = (flow.flags & SG_FLOW_HAS_REQUEST) != 0 && !is_answered;
+  lane.waits = waits_for_answer(lane);
   std::string_view bytes = payload_from(lane, lane.head_offset);
   HttpHead& head = lane.request.head;
   HeadStatus status = read_http_head(bytes, head_rules(lane), head);
   lane.answerable = answerable(lane);
   if (status == HeadStatus::complete)
     return found_head(lane, lane.packet.seq + lane.head_offset + head.length_bytes);
-  if (status == HeadStatus::incomplete) return found_piece(lane);
+  if (status == HeadStatus::incomplete)
+    return found_piece(lane, lane.packet.seq + lane.packet.payload_length);
   bool is_foreign = (flow.flags & SG_FLOW_UPGRADE) != 0 && begins_no_request(bytes[0]);
   if (!is_foreign) return found_fault(lane, head.fault);
   if ((flow.flags & SG_FLOW_TUNNEL) == 0) {
     lane.found |= SG_FOUND(http_upgraded);
     return;
   }
+  // Its first byte is remembered: no backend may read another one there, that could begin a
+  // request.
   lane.found |= SG_FOUND(segment);
-  lane.reader_after = SG_READER_NONE;
+  lane.reader_after = SG_READER_TUNNEL;
+  lane.next_seq_after = lane.packet.seq + lane.packet.payload_length;
   lane.advance = Advance::position;
+  lane.syntax_first = lane.head_offset;
+  lane.syntax_end = static_cast<uint16_t>(lane.head_offset + 1);
+}
+
+// Where requests were under way at once, what the client acknowledges may be an answer to any.
+bool Tracker::waits_for_answer(const Lane& lane) const {
+  const sg_flow& flow = *lane.flow;
+  bool is_answered =
+      (flow.flags & SG_FLOW_PIPELINED) == 0 && seq_distance(flow.request_ack, lane.packet.ack) > 0;
+  return (flow.flags & SG_FLOW_HAS_REQUEST) != 0 && !is_answered;
 }
 
 // The bytes go behind those that are kept, where they are nobody's until settle makes them part of
-// the head.
-void Tracker::read_rest_of_head(Lane& lane) {
+// the head; and those that were forwarded ahead of them follow.
+void Tracker::read_kept_head(Lane& lane) {
   KeptHead* kept = heads_.of(*lane.flow);
-  if (kept == nullptr || kept->length_bytes == 0 || kept->end_seq() != lane.flow->next_seq) {
+  if (kept == nullptr || kept->end_seq() != lane.packet.seq + lane.head_offset) {
     lane.found |= SG_FOUND(head_evicted);
     return;
   }
+  lane.waits = waits_for_answer(lane);
   lane.answerable = answerable(lane);
   uint64_t age_ns = uint64_t{ticks_ - kept->head_began_ticks} * SG_FLOW_TICK_NS;
-  if (age_ns > lane.service->head_deadline_ns) {
+  if (age_ns > lane.service->head_deadline_ns && !kept->has_empty_line_only()) {
     lane.request.head.clear();
     return found_fault(lane, SG_REASON_http_slow);
   }
   std::string_view fresh = payload_from(lane, lane.head_offset);
   uint32_t taken = std::min<uint32_t>(static_cast<uint32_t>(fresh.size()), kept->room_bytes());
   std::memcpy(kept->bytes + kept->length_bytes, fresh.data(), taken);
-  std::string_view bytes(kept->bytes, kept->length_bytes + taken);
+  const uint32_t fresh_end = kept->length_bytes + taken;
+  const auto ahead = static_cast<uint32_t>(kept->run_from(kept->start_seq + fresh_end).size());
+  lane.ahead_bytes = static_cast<uint16_t>(ahead);
+  std::string_view bytes(kept->bytes, fresh_end + ahead);
   HeadEnd end = find_head_end(bytes, kept->length_bytes);
   if (end.status == HeadStatus::incomplete && taken == fresh.size() &&
-      bytes.size() < SG_HEAD_BYTES_MAX && request_line_holds(lane, bytes))
-    return found_piece(lane);
+      bytes.size() < SG_HEAD_BYTES_MAX && request_line_holds(lane, bytes, kept->length_bytes)) {
+    if (ahead > 0) note_ahead(lane, kept->start_seq + fresh_end, ahead);
+    return found_piece(lane, kept->start_seq + fresh_end + ahead);
+  }
   if (end.status == HeadStatus::complete) bytes = bytes.substr(0, end.bytes);
   HttpHead& head = lane.request.head;
   if (read_http_head(bytes, head_rules(lane), head) != HeadStatus::complete)
@@ -175,8 +206,9 @@ void Tracker::read_rest_of_head(Lane& lane) {
   found_head(lane, kept->start_seq + end.bytes);
 }
 
-void Tracker::found_piece(Lane& lane) {
+void Tracker::found_piece(Lane& lane, uint32_t end_seq) {
   lane.found |= SG_FOUND(head_piece);
+  lane.next_seq_after = end_seq;
   lane.advance = Advance::piece;
   lane.syntax_first = lane.head_offset;
   lane.syntax_end = lane.packet.payload_length;
@@ -184,9 +216,10 @@ void Tracker::found_piece(Lane& lane) {
 
 // A request line alone is a whole request to some [HTTP/0.9]. So the head is read again with each
 // piece that adds to its first line; further lines are read when all have come.
-bool Tracker::request_line_holds(const Lane& lane, std::string_view bytes) const {
-  size_t fresh = lane.packet.payload_length - lane.head_offset;
-  bool adds_to_line = bytes.substr(0, bytes.size() - fresh).find('\n', 2) == std::string_view::npos;
+// known_bytes: those that were read so before.
+bool Tracker::request_line_holds(const Lane& lane, std::string_view bytes,
+                                 size_t known_bytes) const {
+  bool adds_to_line = bytes.substr(0, known_bytes).find('\n', 2) == std::string_view::npos;
   HttpHead head;
   return !adds_to_line || read_http_head(bytes, head_rules(lane), head) == HeadStatus::incomplete;
 }
@@ -204,18 +237,17 @@ void Tracker::found_fault(Lane& lane, sg_reason fault) {
 // read are refused with the head while the backend has neither.
 void Tracker::found_head(Lane& lane, uint32_t end_seq) {
   const HttpHead& head = lane.request.head;
-  auto end = static_cast<uint16_t>(end_seq - lane.packet.seq);
+  const uint32_t end = end_seq - lane.packet.seq;
+  const uint32_t here_end = std::min<uint32_t>(end, lane.packet.payload_length);
+  const uint32_t here = lane.packet.payload_length - here_end;
   lane.syntax_first = lane.head_offset;
-  lane.syntax_end = end;
-  lane.reader_after = SG_READER_HEAD;
-  if (head.chunked) {
-    if (!found_chunks(lane, end, {SG_READER_CHUNK_FIRST})) return;
-  } else {
-    uint32_t here = lane.packet.payload_length - uint32_t{end};
-    auto passed = static_cast<uint32_t>(std::min<uint64_t>(head.content_length, here));
-    lane.next_seq_after = end_seq + passed;
-    lane.body_left_after = head.content_length - passed;
-  }
+  lane.syntax_end = static_cast<uint16_t>(here_end);
+  lane.reader_after = head.chunked ? SG_READER_CHUNK_FIRST : SG_READER_HEAD;
+  auto passed = static_cast<uint32_t>(std::min<uint64_t>(head.content_length, here));
+  lane.next_seq_after = end_seq + passed;
+  lane.body_left_after = head.content_length - passed;
+  if (end > here_end) note_ahead(lane, lane.packet.seq + here_end, end - here_end);
+  if (head.chunked && here > 0 && !found_chunks(lane, end, {SG_READER_CHUNK_FIRST})) return;
   lane.counts_request = true;
   lane.found |= SG_FOUND(request);
   lane.advance = Advance::request;
@@ -234,10 +266,18 @@ void Tracker::read_chunks(Lane& lane) {
   note_more(lane);
 }
 
-// Whether another request stands in this segment. (Of a body all that is here has passed.)
+// Whether another request stands in this segment. (Of a body all that is here has passed.) If not,
+// what is ahead of the segment follows.
 void Tracker::note_more(Lane& lane) {
   uint32_t end_seq = lane.packet.seq + lane.packet.payload_length;
   lane.has_more = seq_distance(lane.next_seq_after, end_seq) > 0;
+  if ((lane.flow->marks & SG_FLOW_AHEAD) == 0) return;
+  bool holds = lane.has_more
+                   ? begins_piece(lane, heads_.of(*lane.flow)->run_from(lane.next_seq_after))
+                   : read_on_ahead(lane);
+  if (holds) return;
+  lane.has_more = false;
+  if (lane.advance == Advance::position) lane.answerable = false;
 }
 
 // Follows the chunks from this offset of the payload on. False: there is a fault, and it is found.

@@ -24,6 +24,17 @@ bool opens_over_another(const sg_flow& flow) {
   return flow.state == SG_FLOW_OPENING && (flow.flags & SG_FLOW_OTHER) != 0;
 }
 
+// An arena kept from another boot may hold any byte: an unknown state is nobody's.
+bool is_free(const sg_flow& flow) {
+  return flow.hash == 0 || flow.state == SG_FLOW_FREE || flow.state > SG_FLOW_REFUSED;
+}
+
+// Established, and nothing of a request has come.
+bool is_unused(const sg_flow& flow) {
+  return flow.state == SG_FLOW_ESTABLISHED && flow.reader == SG_READER_HEAD &&
+         (flow.flags & (SG_FLOW_HAS_REQUEST | SG_FLOW_IN_HEAD)) == 0;
+}
+
 // While nobody took it, an entry is known for longer.
 bool known(const sg_flow& flow, uint32_t now_ticks) {
   if (flow.state == SG_FLOW_FREE) return false;
@@ -50,10 +61,10 @@ sg_flow* FlowTable::set(uint64_t hash) const {
 }
 
 bool FlowTable::expired(const sg_flow& flow, uint32_t now_ticks) {
-  // An arena kept from another boot may hold any byte: an unknown state is nobody's.
-  if (flow.hash == 0 || flow.state > SG_FLOW_REFUSED) return true;
-  uint32_t lifetime =
-      opens_over_another(flow) ? lifetime_ticks(SG_FLOW_OTHER_NS_MAX) : lifetimes[flow.state];
+  if (is_free(flow)) return true;
+  uint32_t lifetime = lifetimes[flow.state];
+  if (opens_over_another(flow)) lifetime = lifetime_ticks(SG_FLOW_OTHER_NS_MAX);
+  if (is_unused(flow)) lifetime = lifetime_ticks(SG_FLOW_UNUSED_NS_MAX);
   return now_ticks - flow.seen_ticks > lifetime;
 }
 
@@ -67,14 +78,19 @@ sg_flow* FlowTable::find(uint64_t hash, uint32_t now_ticks) const {
   return nullptr;
 }
 
+// The flow's own dead entry comes first: two entries of one hash must never stand in a set. Then
+// one that nobody has, then of those whose lifetime is over the one that was silent longest.
 sg_flow* FlowTable::place_for(uint64_t hash, uint32_t now_ticks) {
   sg_flow* first = set(hash);
   sg_flow* taken = nullptr;
+  auto age = [now_ticks](const sg_flow& flow) {
+    return is_free(flow) ? UINT32_MAX : now_ticks - flow.seen_ticks;
+  };
   for (uint32_t i = 0; i < SG_FLOW_SET_ENTRIES; i++) {
     sg_flow* flow = first + (way(hash) + i) % SG_FLOW_SET_ENTRIES;
-    // The flow's own dead entry comes first: two entries of one hash must never stand in a set.
-    if (flow->hash == hash) taken = flow;
-    if (taken == nullptr && expired(*flow, now_ticks)) taken = flow;
+    if (flow->hash == hash) return flow;
+    if (!expired(*flow, now_ticks)) continue;
+    if (taken == nullptr || age(*flow) > age(*taken)) taken = flow;
   }
   return taken;
 }

@@ -3,6 +3,8 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <cstring>
 #include <new>
 
 namespace surgegate {
@@ -23,12 +25,86 @@ bool KeptHead::add_range(const KeptRange& range) {
   if (is_full) {
     ranges_first = static_cast<uint16_t>((ranges_first + 1) % SG_KEPT_RANGES_MAX);
     ranges_count--;
-    bool is_older = static_cast<int32_t>(this->range(0).start_seq - start_seq) > 0;
-    if (is_older) length_bytes = 0;
   }
   ranges[(ranges_first + ranges_count) % SG_KEPT_RANGES_MAX] = range;
   ranges_count++;
   return is_full;
+}
+
+bool KeptHead::agrees(uint32_t seq, std::string_view fresh) const {
+  const int64_t at = static_cast<int32_t>(seq - start_seq);
+  for (uint32_t i = 0; i < runs_count; i++) {
+    int64_t first = std::max<int64_t>(at, runs[i].first);
+    int64_t last = std::min<int64_t>(at + static_cast<int64_t>(fresh.size()), runs[i].last);
+    if (first >= last) continue;
+    if (std::memcmp(bytes + first, fresh.data() + (first - at), static_cast<size_t>(last - first)))
+      return false;
+  }
+  return true;
+}
+
+std::string_view KeptHead::run_from(uint32_t seq) const {
+  const uint32_t at = seq - start_seq;
+  for (uint32_t i = 0; i < runs_count; i++)
+    if (runs[i].first <= at && at < runs[i].last) return {bytes + at, runs[i].last - at};
+  return {};
+}
+
+bool KeptHead::has_run_behind(uint32_t seq) const {
+  return runs_count > 0 && seq - start_seq < runs[runs_count - 1].last;
+}
+
+bool KeptHead::has_room_for_run(uint32_t first, uint32_t last) const {
+  if (last > SG_HEAD_BYTES_MAX) return false;
+  uint32_t apart = 0;
+  for (uint32_t i = 0; i < runs_count; i++)
+    if (runs[i].last < first || last < runs[i].first) apart++;
+  return apart < SG_AHEAD_RUNS_MAX;
+}
+
+std::string_view KeptHead::try_run(uint32_t first, std::string_view fresh) {
+  std::memcpy(bytes + first, fresh.data(), fresh.size());
+  uint32_t last = first + static_cast<uint32_t>(fresh.size());
+  uint32_t all_first = first, all_last = last;
+  for (uint32_t i = 0; i < runs_count; i++) {
+    if (runs[i].last < first || last < runs[i].first) continue;
+    all_first = std::min<uint32_t>(all_first, runs[i].first);
+    all_last = std::max<uint32_t>(all_last, runs[i].last);
+  }
+  return {bytes + all_first, all_last - all_first};
+}
+
+void KeptHead::add_run(uint32_t first, uint32_t last) {
+  KeptRun all{static_cast<uint16_t>(first), static_cast<uint16_t>(last)};
+  uint32_t before = 0;
+  while (before < runs_count && runs[before].last < all.first) before++;
+  uint32_t behind = before;
+  for (; behind < runs_count && runs[behind].first <= all.last; behind++)
+    all = {std::min(all.first, runs[behind].first), std::max(all.last, runs[behind].last)};
+  std::memmove(runs + before + 1, runs + behind, (runs_count - behind) * sizeof(KeptRun));
+  runs[before] = all;
+  runs_count = static_cast<uint16_t>(runs_count - (behind - before) + 1);
+}
+
+void KeptHead::begin_at(uint32_t seq) {
+  const uint32_t cut = std::min<uint32_t>(seq - start_seq, SG_HEAD_BYTES_MAX);
+  start_seq = seq;
+  extend_head(cut);
+  for (uint32_t i = 0; i < runs_count; i++) {
+    runs[i].first = static_cast<uint16_t>(runs[i].first - cut);
+    runs[i].last = static_cast<uint16_t>(runs[i].last - cut);
+  }
+  length_bytes = 0;
+  if (runs_count > 0) std::memmove(bytes, bytes + cut, runs[runs_count - 1].last);
+}
+
+void KeptHead::extend_head(uint32_t end) {
+  uint32_t gone = 0;
+  while (gone < runs_count && runs[gone].last <= end) gone++;
+  runs_count = static_cast<uint16_t>(runs_count - gone);
+  std::memmove(runs, runs + gone, runs_count * sizeof(KeptRun));
+  if (runs_count > 0) runs[0].first = std::max(runs[0].first, static_cast<uint16_t>(end));
+  length_bytes = static_cast<uint16_t>(end);
 }
 
 void KeptHeads::Unmap::operator()(KeptHead* records) const {
@@ -62,7 +138,7 @@ KeptHead& KeptHeads::take(sg_flow& flow) {
   link_newest(index);
   KeptHead& record = records_[index];
   record.flow_hash = flow.hash;
-  record.length_bytes = record.ranges_count = 0;
+  record.length_bytes = record.ranges_count = record.runs_count = 0;
   flow.kept_index = index;
   return record;
 }

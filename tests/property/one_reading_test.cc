@@ -216,6 +216,7 @@ class Attack {
   }
   size_t heads_read() const { return backend_.heads().size(); }
   size_t differed() const { return journey_.total(SG_REASON_resend_differs); }
+  size_t went_ahead() const { return journey_.total(SG_REASON_piece_ahead); }
 
  private:
   // A sequence number: mostly where the backend waits.
@@ -285,7 +286,7 @@ class Attack {
 TEST(OneReading, WhatABackendReadsWasJudged) {
   const std::shared_ptr<const PolicyInForce> policy = policy_in_force(policy_text);
   const uint64_t first = first_seed();
-  size_t read = 0, differed = 0;
+  size_t read = 0, differed = 0, went_ahead = 0;
   for (uint64_t i = 0; i < rounds(600, 150'000); i++) {
     SCOPED_TRACE(repeat_with(first + i));
     Random random(first + i);
@@ -299,9 +300,11 @@ TEST(OneReading, WhatABackendReadsWasJudged) {
     if (::testing::Test::HasFatalFailure()) return;
     read += attack.heads_read();
     differed += attack.differed();
+    went_ahead += attack.went_ahead();
   }
   EXPECT_GT(read, 200u) << "or nothing was tried";
   EXPECT_GT(differed, 200u);
+  EXPECT_GT(went_ahead, 200u);
 }
 
 }  // namespace

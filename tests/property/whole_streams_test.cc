@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
+#include <numeric>
 
 #include "dataplane/path/decide.h"
 #include "dataplane/path/seq.h"
@@ -75,25 +77,31 @@ std::string some_request(Random& random, int number) {
   }
 }
 
+// A client sends its requests one after another, or asks on when it has read the answer, each of
+// which acknowledges 300 bytes.
+enum class Manner { pipelines, waits };
+
 class Sender {
  public:
-  Sender(Random& random, Journey& journey, std::string stream)
-      : random_(random),
-        journey_(journey),
-        stream_(std::move(stream)),
-        backend_(client_.fields.seq + 1) {
+  Sender(Random& random, Journey& journey, const std::vector<std::string>& requests, Manner manner)
+      : random_(random), journey_(journey), manner_(manner), backend_(client_.fields.seq + 1) {
     pass(journey_.send(client_.open()));
     pass(journey_.send(client_.acknowledge()));
     first_seq_ = client_.fields.seq;
-    for (size_t at = 0; at < stream_.size();) {
-      at = std::min(at + 1 + draw(random_, one_in(random_, 3) ? 20 : 1'400), stream_.size());
-      cuts_.push_back(at);
+    for (const std::string& request : requests) {
+      stream_ += request;
+      ends_.push_back(stream_.size());
+      cut_up_to(stream_.size());
     }
+    if (cuts_.back() != stream_.size()) cuts_.push_back(stream_.size());
+    // Who pipelines is known by the second request.
+    if (manner == Manner::pipelines)
+      while (backend_.read().size() < ends_[1]) send(segment_at(backend_.read().size()), 1, true);
   }
 
-  // The segment that the backend waits for, one that was sent before, or the next one; with those
-  // behind it as one, now and then. (A stack cuts its stream once; what it sends again it puts
-  // together, and cuts anew only where a path has become narrower.)
+  // The segment that the backend waits for, one that was sent before, or the next one. A stack cuts
+  // its stream once; what was not acknowledged it puts together when it sends it again, now and
+  // then, and then it stays one.
   void step() {
     const size_t waits = segment_at(backend_.read().size());
     size_t first = waits;
@@ -101,19 +109,8 @@ class Sender {
       first = next_ - std::min<size_t>(next_, draw(random_, 12));
     else if (one_in(random_, 2) && next_ < waits + 20)
       first = next_;
-    if (first >= cuts_.size()) return;
-    const size_t last =
-        std::min(first + (one_in(random_, 4) ? draw(random_, 3) : 0), cuts_.size() - 1);
-    next_ = std::max(next_, last + 1);
-    const size_t from = first == 0 ? 0 : cuts_[first - 1];
-    FrameFields f = client_.fields;
-    f.tcp_flags = psh | ack;
-    f.seq = first_seq_ + static_cast<uint32_t>(from);
-    f.payload = bytes_of(stream_.substr(from, cuts_[last] - from));
-    const Fate& fate = journey_.send(build(f));
-    admitted_ += fate.requests_admitted;
-    refused_ += fate.requests_refused;
-    if (!one_in(random_, 8)) pass(fate);
+    const bool joins = first >= waits && one_in(random_, 4);
+    send(first, 1 + (joins ? draw(random_, 3) : 0), !one_in(random_, 8));
   }
 
   bool is_done() const { return backend_.read().size() == stream_.size(); }
@@ -123,6 +120,43 @@ class Sender {
   size_t came() const { return backend_.read().size(); }
 
  private:
+  // Where requests are sent in a row, a segment may hold the end of one and the beginning of the
+  // next.
+  void cut_up_to(size_t end) {
+    for (size_t at = cuts_.empty() ? 0 : cuts_.back(); at < end;) {
+      at = std::min(at + 1 + draw(random_, one_in(random_, 3) ? 20 : 1'400), end);
+      if (manner_ == Manner::pipelines && at == end && end != ends_[0] && one_in(random_, 2)) break;
+      cuts_.push_back(at);
+    }
+  }
+
+  void send(size_t first, size_t segments, bool arrives) {
+    const size_t answered = answers_read();
+    const size_t sendable = manner_ == Manner::waits && answered < ends_.size()
+                                ? segment_at(ends_[answered] - 1) + 1
+                                : cuts_.size();
+    if (first >= sendable) return;
+    const size_t last = std::min(first + segments, std::max(next_, first + 1)) - 1;
+    next_ = std::max(next_, last + 1) - (last - first);
+    cuts_.erase(cuts_.begin() + static_cast<ptrdiff_t>(first),
+                cuts_.begin() + static_cast<ptrdiff_t>(last));
+    const size_t from = first == 0 ? 0 : cuts_[first - 1];
+    FrameFields f = client_.fields;
+    f.tcp_flags = psh | ack;
+    f.seq = first_seq_ + static_cast<uint32_t>(from);
+    if (manner_ == Manner::waits) f.ack_seq += static_cast<uint32_t>(answered * 300);
+    f.payload = bytes_of(stream_.substr(from, cuts_[first] - from));
+    const Fate& fate = journey_.send(build(f));
+    admitted_ += fate.requests_admitted;
+    refused_ += fate.requests_refused;
+    if (arrives) pass(fate);
+  }
+
+  // How many requests the backend has whole.
+  size_t answers_read() const {
+    return static_cast<size_t>(std::upper_bound(ends_.begin(), ends_.end(), came()) -
+                               ends_.begin());
+  }
   // Which segment holds this place of the stream.
   size_t segment_at(size_t place) const {
     return static_cast<size_t>(std::upper_bound(cuts_.begin(), cuts_.end(), place) - cuts_.begin());
@@ -135,29 +169,31 @@ class Sender {
 
   Random& random_;
   Journey& journey_;
+  Manner manner_;
   std::string stream_;
   Client client_{"192.0.2.1", 4000};
   Receiver backend_;
   uint32_t first_seq_ = 0;
+  std::vector<size_t> ends_;  // where each request ends
   std::vector<size_t> cuts_;  // where each segment ends
   size_t next_ = 0;           // the first that was not sent yet
   uint64_t admitted_ = 0, refused_ = 0;
 };
 
-// Of a client that never waits, which is the hardest case: all that is under way may be sent again.
 TEST(WholeStreams, AThousandRequestsAreAThousandRequests) {
   const std::shared_ptr<const PolicyInForce> policy = policy_in_force(policy_text);
   const uint64_t first = first_seed();
-  for (uint64_t i = 0; i < rounds(3, 100); i++) {
+  for (uint64_t i = 0; i < rounds(4, 100); i++) {
     SCOPED_TRACE(repeat_with(first + i));
     Random random(first + i);
     Journey journey(policy);
-    std::string stream;
-    for (int n = 0; n < 1'000; n++) stream += some_request(random, n);
-    Sender sender(random, journey, stream);
+    std::vector<std::string> requests;
+    for (int n = 0; n < 1'000; n++) requests.push_back(some_request(random, n));
+    const Manner manner = one_in(random, 2) ? Manner::waits : Manner::pipelines;
+    Sender sender(random, journey, requests, manner);
     for (int step = 0; step < 400'000 && !sender.is_done(); step++) sender.step();
     ASSERT_TRUE(sender.is_intact());
-    ASSERT_TRUE(sender.is_done()) << sender.came() << " of " << stream.size();
+    ASSERT_TRUE(sender.is_done()) << sender.came();
     EXPECT_EQ(sender.admitted(), 1'000u);
     EXPECT_EQ(sender.refused(), 0u);
     ASSERT_EQ(journey.conservation_fault(), "");
@@ -189,9 +225,10 @@ Outcome outcome_of(Journey& journey, Client client, const std::string& request,
   return outcome;
 }
 
-TEST(WholeStreams, EveryCutGivesTheVerdictOfTheWhole) {
+// Of every kind one, by what becomes of it.
+std::vector<std::string> all_kinds() {
   const std::string host = "Host: a\r\n";
-  const std::vector<std::string> requests = {
+  return {
       "GET / HTTP/1.1\r\n" + host + "User-Agent: Browser\r\n\r\n",
       "GET / HTTP/1.1\r\n" + host + "User-Agent: BadBot\r\n\r\n",
       "\r\nGET / HTTP/1.0\r\n\r\n",
@@ -203,10 +240,16 @@ TEST(WholeStreams, EveryCutGivesTheVerdictOfTheWhole) {
       "GET / HTTP/1.1\r\n" + host + "X: y\n\r\n",
       "POST / HTTP/1.1\r\n" + host + "Transfer-Encoding: gzip\r\n\r\n",
       "GET / HTTP/1.1\r\nX: y\r\n\r\n",
+      // More pieces than there are ranges to remember them by.
+      "GET / HTTP/1.1\r\n" + host + "X: " + std::string(1'000, 'x') +
+          "\r\nUser-Agent: BadBot\r\n\r\n",
   };
+}
+
+TEST(WholeStreams, EveryCutGivesTheVerdictOfTheWhole) {
   Journey journey(policy_in_force(policy_text), {.flows_min = 1 << 16});
   uint16_t port = 1;
-  for (const std::string& request : requests) {
+  for (const std::string& request : all_kinds()) {
     SCOPED_TRACE(request);
     const Outcome whole = outcome_of(journey, Client("192.0.2.1", port++), request, {});
     ASSERT_EQ(whole.admitted + whole.refused, 1u);
@@ -219,6 +262,50 @@ TEST(WholeStreams, EveryCutGivesTheVerdictOfTheWhole) {
     EXPECT_EQ(outcome_of(journey, Client("192.0.2.1", port++), request, every), whole)
         << "byte by byte";
   }
+}
+
+// The pieces come in any order, and then once more in the right one, as far as they were not taken.
+Outcome outcome_in_any_order(Random& random, Journey& journey, Client client,
+                             const std::string& request) {
+  journey.send(client.open());
+  journey.send(client.acknowledge());
+  std::vector<Client> pieces;
+  std::vector<std::string> bytes;
+  for (size_t at = 0; at < request.size(); at += bytes.back().size()) {
+    bytes.push_back(request.substr(at, 1 + draw(random, request.size() / 3)));
+    pieces.push_back(client);
+    client.send(bytes.back());
+  }
+  std::vector<size_t> order(bytes.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::shuffle(order.begin(), order.end(), random);
+  for (size_t i = 0; i < bytes.size(); i++) order.push_back(i);
+  Outcome outcome;
+  for (size_t i : order) {
+    const Fate& fate = journey.send(Client(pieces[i]).send(bytes[i]));
+    outcome.admitted += fate.requests_admitted;
+    outcome.refused += fate.requests_refused;
+    if (fate.requests_admitted + fate.requests_refused > 0) outcome.reason = fate.reason;
+    if (fate.requests_refused > 0) break;
+  }
+  return outcome;
+}
+
+TEST(WholeStreams, EveryOrderGivesTheVerdictOfTheWhole) {
+  Journey journey(policy_in_force(policy_text), {.flows_min = 1 << 19});
+  const uint64_t first = first_seed();
+  uint16_t port = 1;
+  for (const std::string& request : all_kinds()) {
+    SCOPED_TRACE(request);
+    const Outcome whole = outcome_of(journey, Client("192.0.2.1", port++), request, {});
+    for (uint64_t i = 0; i < rounds(100, 1'000); i++) {
+      SCOPED_TRACE(repeat_with(first + i));
+      Random random(first + i);
+      ASSERT_EQ(outcome_in_any_order(random, journey, Client("192.0.2.1", port++), request), whole);
+    }
+  }
+  EXPECT_EQ(journey.total(SG_REASON_syn_untracked), 0u);
+  EXPECT_GT(journey.total(SG_REASON_piece_ahead), 1'000u) << "or all came in order";
 }
 
 }  // namespace

@@ -61,10 +61,10 @@ TEST_F(Flows, ASetTakesFourAndNeverGivesUpALiveOne) {
 TEST_F(Flows, AnExpiredFlowGivesUpItsPlace) {
   for (uint64_t i = 0; i < SG_FLOW_SET_ENTRIES; i++) insert(hash(0, 5, i), now);
   table_.find(hash(0, 5, 2), now)->state = SG_FLOW_ESTABLISHED;
-  // A SYN keeps its place for ten seconds, and is known for 75 while nobody takes it.
+  // A SYN keeps its place for ten seconds, and is known for 150 while nobody takes it.
   const auto later = static_cast<uint32_t>(now + 11 * second_ticks);
   EXPECT_NE(table_.find(hash(0, 5, 0), later), nullptr);
-  EXPECT_EQ(table_.find(hash(0, 5, 0), static_cast<uint32_t>(now + 76 * second_ticks)), nullptr);
+  EXPECT_EQ(table_.find(hash(0, 5, 0), static_cast<uint32_t>(now + 151 * second_ticks)), nullptr);
   EXPECT_NE(table_.find(hash(0, 5, 2), later), nullptr);
   for (uint64_t i = 10; i < 13; i++) EXPECT_NE(insert(hash(0, 5, i), later), nullptr);
   EXPECT_EQ(insert(hash(0, 5, 13), later), nullptr);
@@ -75,14 +75,21 @@ TEST_F(Flows, EachStateHasItsLifetime) {
   struct Lifetime {
     uint8_t state;
     uint64_t seconds;
+    uint8_t flags = 0;
+    uint8_t reader = SG_READER_HEAD;
   };
   for (Lifetime l : {Lifetime{SG_FLOW_OPENING, 10},
-                     {SG_FLOW_ESTABLISHED, 900},
+                     {SG_FLOW_ESTABLISHED, 90},  // a handshake, and nothing else came
+                     {SG_FLOW_ESTABLISHED, 900, SG_FLOW_HAS_REQUEST},
+                     {SG_FLOW_ESTABLISHED, 900, SG_FLOW_IN_HEAD},
+                     {SG_FLOW_ESTABLISHED, 900, 0, SG_READER_NONE},
                      {SG_FLOW_CLOSING, 30},
                      {SG_FLOW_REFUSED, 60}}) {
     sg_flow flow{};
     flow.hash = 1;
     flow.state = l.state;
+    flow.flags = l.flags;
+    flow.reader = l.reader;
     flow.seen_ticks = now;
     const auto last = static_cast<uint32_t>(now + l.seconds * 1'000'000'000 / SG_FLOW_TICK_NS);
     EXPECT_FALSE(FlowTable::expired(flow, last)) << int{l.state};

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
 #include <vector>
 
 namespace surgegate {
@@ -61,6 +62,105 @@ TEST(KeptHeads, AStaleReferenceIsRecognised) {
   EXPECT_NE(heads.of(second), nullptr) << "what is not one's own is not given back";
   stranger.kept_index = 4711;
   EXPECT_EQ(heads.of(stranger), nullptr);
+}
+
+KeptRange range_at(uint32_t start_seq) {
+  return {start_seq, 0, 1, 0};
+}
+
+TEST(KeptHead, TheOldestRangeMakesRoom) {
+  KeptHeads heads(1);
+  sg_flow flow = flow_of(7);
+  KeptHead& head = heads.take(flow);
+  for (uint32_t i = 0; i < SG_KEPT_RANGES_MAX; i++) EXPECT_FALSE(head.add_range(range_at(i)));
+  for (uint32_t i = 0; i < 2 * SG_KEPT_RANGES_MAX; i++) {
+    EXPECT_TRUE(head.add_range(range_at(SG_KEPT_RANGES_MAX + i)));
+    EXPECT_EQ(head.ranges_count, SG_KEPT_RANGES_MAX);
+    EXPECT_EQ(head.range(0).start_seq, i + 1);
+    EXPECT_EQ(head.range(SG_KEPT_RANGES_MAX - 1).start_seq, SG_KEPT_RANGES_MAX + i);
+  }
+}
+
+TEST(KeptHead, ARangeOfOtherBytesIsNotInTheHead) {
+  KeptHeads heads(1);
+  sg_flow flow = flow_of(7);
+  KeptHead& head = heads.take(flow);
+  head.start_seq = 100;
+  EXPECT_FALSE(head.has_head_bytes(range_at(100))) << "it has none";
+  EXPECT_FALSE(head.has_head_bytes(range_at(100 + (1u << 31)))) << "nor half a circle away";
+  head.length_bytes = 10;
+  EXPECT_TRUE(head.has_head_bytes(range_at(100)));
+  EXPECT_TRUE(head.has_head_bytes(range_at(109)));
+  EXPECT_FALSE(head.has_head_bytes(range_at(99)));
+  EXPECT_FALSE(head.has_head_bytes(range_at(110)));
+  EXPECT_FALSE(head.has_head_bytes({109, 0, 2, 0}));
+}
+
+// The record of a flow whose stream begins at 1,000 is compared with a map from place to byte.
+class Runs : public ::testing::Test {
+ protected:
+  Runs() : flow_(flow_of(7)), head_(heads_.take(flow_)) { head_.begin_at(1'000); }
+
+  std::string lay(uint32_t first, std::string_view bytes) {
+    std::string whole(head_.try_run(first, bytes));
+    head_.add_run(first, first + static_cast<uint32_t>(bytes.size()));
+    return whole;
+  }
+
+  KeptHeads heads_{1};
+  sg_flow flow_;
+  KeptHead& head_;
+};
+
+TEST_F(Runs, ThatTouchBecomeOne) {
+  EXPECT_EQ(lay(10, "klm"), "klm");
+  EXPECT_EQ(lay(16, "qr"), "qr");
+  EXPECT_EQ(head_.runs_count, 2);
+  EXPECT_EQ(lay(13, "n"), "klmn") << "behind one";
+  EXPECT_EQ(lay(15, "p"), "pqr") << "in front of one";
+  EXPECT_EQ(head_.runs_count, 2);
+  EXPECT_EQ(lay(12, "mnop"), "klmnopqr") << "over both";
+  EXPECT_EQ(head_.runs_count, 1);
+  EXPECT_EQ(head_.run_from(1'010), "klmnopqr");
+  EXPECT_EQ(head_.run_from(1'014), "opqr");
+  EXPECT_EQ(head_.run_from(1'009), "");
+  EXPECT_EQ(head_.run_from(1'018), "");
+}
+
+TEST_F(Runs, AreBounded) {
+  for (uint32_t i = 0; i < SG_AHEAD_RUNS_MAX; i++) {
+    ASSERT_TRUE(head_.has_room_for_run(3 * i + 1, 3 * i + 2));
+    lay(3 * i + 1, "x");
+  }
+  EXPECT_FALSE(head_.has_room_for_run(3 * SG_AHEAD_RUNS_MAX + 1, 3 * SG_AHEAD_RUNS_MAX + 2));
+  EXPECT_TRUE(head_.has_room_for_run(2, 3)) << "which makes one of one";
+  EXPECT_FALSE(head_.has_room_for_run(2, SG_HEAD_BYTES_MAX + 1));
+}
+
+TEST_F(Runs, AreComparedWhereTheyOverlap) {
+  lay(10, "klm");
+  EXPECT_TRUE(head_.agrees(1'000, "??????????klm???"));
+  EXPECT_TRUE(head_.agrees(1'011, "l"));
+  EXPECT_FALSE(head_.agrees(1'011, "L"));
+  EXPECT_FALSE(head_.agrees(1'012, "M?"));
+  EXPECT_FALSE(head_.agrees(1'009, "?K"));
+  EXPECT_TRUE(head_.agrees(1'013, "?"));
+  EXPECT_TRUE(head_.agrees(1'000 - (1u << 31), "klm")) << "half a circle away";
+}
+
+TEST_F(Runs, MoveWithTheStream) {
+  lay(10, "klm");
+  lay(20, "uv");
+  head_.begin_at(1'011);
+  EXPECT_EQ(head_.run_from(1'011), "lm");
+  EXPECT_EQ(head_.run_from(1'020), "uv");
+  head_.extend_head(2);
+  EXPECT_EQ(head_.end_seq(), 1'013u);
+  EXPECT_EQ(head_.runs_count, 1);
+  EXPECT_FALSE(head_.has_run_behind(1'022));
+  EXPECT_TRUE(head_.has_run_behind(1'021));
+  head_.begin_at(1'000'000);
+  EXPECT_EQ(head_.runs_count, 0);
 }
 
 }  // namespace

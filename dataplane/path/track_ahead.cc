@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Bytes beyond a hole of the stream. They go on, so that TCP need not send them again, and a copy
+// is kept: what fills the hole is judged together with them, as if all had come in order. A backend
+// reads nothing of them before that. But it has them, and only the hole holds them back: so none of
+// them may be a request of their own, which could not be refused any more once the one in front of
+// it is admitted.
+#include "dataplane/path/track.h"
+
+namespace surgegate {
+namespace {
+
+constexpr uint8_t kept_in_order = SG_FLOW_UPGRADE | SG_FLOW_OTHER | SG_FLOW_PIPELINED;
+
+std::string_view all_payload(const Lane& lane) {
+  return {reinterpret_cast<const char*>(payload_of(lane)), lane.packet.payload_length};
+}
+
+// Whether an empty line, which may end a head, stands in these bytes: none, at their end, or
+// before.
+enum class EmptyLine : uint8_t { none, last, inside };
+
+EmptyLine find_empty_line(std::string_view bytes) {
+  for (size_t at = bytes.find('\n'); at < bytes.size(); at = bytes.find('\n', at + 1)) {
+    size_t next = at + 1 < bytes.size() && bytes[at + 1] == '\r' ? at + 2 : at + 1;
+    if (next < bytes.size() && bytes[next] == '\n')
+      return next + 1 == bytes.size() ? EmptyLine::last : EmptyLine::inside;
+  }
+  return EmptyLine::none;
+}
+
+}  // namespace
+
+// distance_bytes: from where the next head or chunk header is read to the segment's first byte.
+void Tracker::read_ahead(Lane& lane, uint32_t distance_bytes) {
+  sg_reason reason = ahead_fault(lane, distance_bytes);
+  lane.found |= sg_finding(reason);
+  if (reason != SG_REASON_piece_ahead) return;
+  lane.head_offset = 0;
+  lane.advance = Advance::ahead;
+}
+
+// Why the segment may not go on, or that it may. In a connection that has not begun, or of which
+// there may be another, nothing is taken but in order; and neither where requests are sent before
+// those in front of them are answered.
+sg_reason Tracker::ahead_fault(const Lane& lane, uint32_t distance_bytes) const {
+  const sg_flow& flow = *lane.flow;
+  KeptHead* kept = heads_.of(flow);
+  const bool is_ahead = (flow.marks & SG_FLOW_AHEAD) != 0;
+  const bool in_head = (flow.flags & SG_FLOW_IN_HEAD) != 0;
+  if (flow.state != SG_FLOW_ESTABLISHED || (flow.flags & kept_in_order) != 0 ||
+      (lane.packet.tcp_flags & SG_TCP_FIN) != 0)
+    return SG_REASON_out_of_order;
+  if (is_stale(flow, lane.packet)) return SG_REASON_tcp_old_timestamp;
+  if ((is_ahead || in_head) && kept == nullptr) return SG_REASON_head_evicted;
+  const uint32_t first = distance_bytes + (in_head ? kept->length_bytes : 0);
+  const uint32_t last = first + lane.packet.payload_length;
+  if (last > SG_HEAD_BYTES_MAX) return SG_REASON_out_of_order;
+  std::string_view run = all_payload(lane);
+  if (is_ahead) {
+    if (differs_ahead(lane, 0)) return SG_REASON_resend_differs;
+    if (!kept->has_room_for_run(first, last)) return SG_REASON_out_of_order;
+    run = kept->try_run(first, run);
+  }
+  return may_be_piece(lane, run) ? SG_REASON_piece_ahead : SG_REASON_out_of_order;
+}
+
+// The end of a head may be the end of the run. What else has an empty line in it may hold a whole
+// request, and so does what can be read as one, behind the end of another or not.
+bool Tracker::may_be_piece(const Lane& lane, std::string_view run) const {
+  EmptyLine line = find_empty_line(run);
+  if (line != EmptyLine::last) return line == EmptyLine::none;
+  if (run.front() == '\r') run.remove_prefix(1);
+  if (run.front() == '\n') run.remove_prefix(1);
+  HttpHead head;
+  return read_http_head(run, head_rules(lane), head) != HeadStatus::complete;
+}
+
+// Goes on behind the segment, with what was forwarded before it. False: a fault was found.
+bool Tracker::read_on_ahead(Lane& lane) {
+  const KeptHead* kept = heads_.of(*lane.flow);
+  while (true) {
+    uint64_t body = in_body(lane.reader_after) ? lane.body_left_after : 0;
+    if (body > SG_WINDOW_BYTES_MAX) return true;
+    uint32_t seq = lane.next_seq_after + static_cast<uint32_t>(body);
+    std::string_view bytes = kept->run_from(seq);
+    if (bytes.empty()) return true;
+    if (lane.reader_after == SG_READER_HEAD) return begins_piece(lane, bytes);
+    ChunkPosition position{lane.reader_after, body > 0 ? 0 : lane.body_left_after};
+    uint32_t read = follow_chunks(bytes, position);
+    if (position.reader == SG_READER_LOST) {
+      lane.request.head.clear();
+      found_fault(lane, position.fault);
+      return false;
+    }
+    if (position.syntax_end > 0)
+      note_ahead(lane, seq + position.syntax_first, position.syntax_end - position.syntax_first);
+    lane.next_seq_after = seq + read;
+    lane.reader_after = position.reader;
+    lane.body_left_after = position.value;
+  }
+}
+
+// What was forwarded behind a request of this segment may begin another, and no more: that one
+// would be read with the first, whatever is cut off behind it.
+bool Tracker::begins_piece(Lane& lane, std::string_view bytes) const {
+  if (bytes.empty()) return true;
+  HttpHead head;
+  if (read_http_head(bytes, head_rules(lane), head) != HeadStatus::incomplete) {
+    lane.found = SG_FOUND(request_ahead);
+    lane.counts_request = false;
+    return false;
+  }
+  lane.ahead_piece_bytes = static_cast<uint16_t>(bytes.size());
+  return true;
+}
+
+void Tracker::note_ahead(Lane& lane, uint32_t seq, uint32_t bytes) {
+  lane.ahead_parts[lane.ahead_parts_count++] = {seq, bytes};
+}
+
+// settle: the segment is one of those beyond a hole. The first of them takes a record, or that in
+// which the bytes of a head lie that is judged.
+void Tracker::keep_ahead(const Lane& lane) {
+  sg_flow& flow = *lane.flow;
+  KeptHead* kept = heads_.of(flow);
+  if (kept == nullptr) kept = &heads_.take(flow);
+  if ((flow.marks & SG_FLOW_AHEAD) == 0) {
+    if ((flow.flags & SG_FLOW_IN_HEAD) == 0) begin_record(*kept, next_syntax_seq(flow));
+    flow.marks |= SG_FLOW_AHEAD;
+  }
+  uint32_t first = lane.packet.seq - kept->start_seq;
+  kept->try_run(first, all_payload(lane));
+  kept->add_run(first, first + lane.packet.payload_length);
+}
+
+// settle: the segment filled a hole, or stood in front of one. What was read is ahead no more.
+void Tracker::settle_ahead(const Lane& lane) {
+  sg_flow& flow = *lane.flow;
+  KeptHead* kept = heads_.of(flow);
+  if (kept == nullptr) return;
+  const uint32_t syntax_seq = next_syntax_seq(flow);
+  if (flow.flags & SG_FLOW_IN_HEAD) {
+    kept->extend_head(kept->length_bytes);
+  } else if (sg_flow_body_left(&flow) > SG_WINDOW_BYTES_MAX || !kept->has_run_behind(syntax_seq)) {
+    kept->runs_count = 0;  // and the head's bytes stay
+  } else {
+    if (syntax_seq != kept->start_seq) begin_record(*kept, syntax_seq);
+    if (!lane.has_more) begin_head_ahead(flow, *kept);
+  }
+  if (kept->runs_count == 0) flow.marks &= static_cast<uint8_t>(~SG_FLOW_AHEAD);
+}
+
+// Where what was forwarded ahead begins a head: it is one that came in part.
+void Tracker::begin_head_ahead(sg_flow& flow, KeptHead& kept) {
+  std::string_view bytes = kept.run_from(kept.start_seq);
+  if (bytes.empty() || flow.reader != SG_READER_HEAD) return;
+  kept.extend_head(static_cast<uint32_t>(bytes.size()));
+  go_on_at(flow, kept.end_seq());
+  flow.flags |= SG_FLOW_IN_HEAD;
+  remember_part(flow, kept.start_seq, bytes);
+}
+
+void Tracker::begin_record(KeptHead& kept, uint32_t seq) const {
+  kept.begin_at(seq);
+  kept.head_began_ticks = ticks_;
+}
+
+// The parts of the runs that were judged, each as a range behind those before it.
+void Tracker::remember_ahead(const Lane& lane) {
+  const KeptHead* kept = heads_.of(*lane.flow);
+  for (uint32_t i = 0; i < lane.ahead_parts_count; i++) {
+    StreamPart part = lane.ahead_parts[i];
+    uint32_t at = part.seq - kept->start_seq;
+    remember_part(*lane.flow, part.seq, {kept->bytes + at, part.bytes});
+  }
+}
+
+}  // namespace surgegate
