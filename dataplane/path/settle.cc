@@ -29,14 +29,23 @@ uint8_t mss_64_of(const sg_packet& packet) {
 }
 
 uint8_t first_reader(const Lane& lane) {
-  return lane.service->protocol == SG_HTTP ? SG_READER_HEAD : SG_READER_NONE;
+  switch (lane.service->protocol) {
+    case SG_HTTP:
+      return SG_READER_HEAD;
+    case SG_TLS:
+      return SG_READER_HELLO;
+    default:
+      return SG_READER_NONE;
+  }
 }
 
 // Whether a FIN or RST stands where the backend takes it, as far as that is known: exactly behind
 // what was judged [RFC 5961 section 3.2]. Where nothing is read it may stand anywhere.
-bool closes(const sg_flow& flow, const sg_packet& packet) {
+bool closes(const Lane& lane) {
+  const sg_flow& flow = *lane.flow;
+  const sg_packet& packet = lane.packet;
   if ((packet.tcp_flags & (SG_TCP_FIN | SG_TCP_RST)) == 0) return false;
-  if (flow.reader == SG_READER_NONE) return true;
+  if (flow.reader == SG_READER_NONE && lane.service->protocol != SG_TLS) return true;
   if (flow.flags & SG_FLOW_IN_HEAD) return packet.seq + packet.payload_length == flow.next_seq;
   uint32_t seq = packet.tcp_flags & SG_TCP_RST ? packet.seq : packet.seq + packet.payload_length;
   return seq == stream_end_seq(flow);
@@ -116,13 +125,16 @@ void Tracker::settle_syn(Lane& lane) {
   flow.flags |= SG_FLOW_OTHER | SG_FLOW_OTHER_SYN;
 }
 
-// Begins another connection in this entry, and remembers where the backend may be in the old one.
+// Begins another connection in this entry, and remembers where the backend may be in the old one;
+// of a TLS connection only while its first byte has not come, for behind that nothing is judged.
 void Tracker::replace(sg_flow& flow, uint32_t first_seq, uint8_t reader) {
   bool was_refused = flow.state == SG_FLOW_REFUSED;
   uint32_t end_seq = stream_end_seq(flow);
   uint32_t low_seq = flow.state == SG_FLOW_OPENING ? end_seq : stream_begin_seq(flow);
-  bool at_head = was_refused || (flow.reader == SG_READER_HEAD && end_seq == flow.next_seq &&
-                                 (flow.flags & SG_FLOW_IN_HEAD) == 0);
+  bool is_forgotten = reader == SG_READER_HELLO && (was_refused || flow.reader != reader);
+  bool begins = flow.reader == SG_READER_HEAD || flow.reader == SG_READER_HELLO;
+  bool at_head =
+      was_refused || (begins && end_seq == flow.next_seq && (flow.flags & SG_FLOW_IN_HEAD) == 0);
   heads_.give_back(flow);
   open_entry(flow, first_seq, reader);
   flow.seen_ticks = ticks_;
@@ -130,6 +142,7 @@ void Tracker::replace(sg_flow& flow, uint32_t first_seq, uint8_t reader) {
   flow.other_low_seq = low_seq;
   flow.other_since = other_ticks(ticks_);
   flow.flags = at_head ? SG_FLOW_OTHER : SG_FLOW_OTHER | SG_FLOW_OTHER_DEAD;
+  if (is_forgotten) flow.flags = 0;
 }
 
 // The connection that a SYN wanted to open in place of this one has begun. It keeps the backend, to
@@ -149,6 +162,7 @@ void Tracker::settle_forwarded(Lane& lane) {
   const sg_packet& packet = lane.packet;
   if (packet.tcp_flags & SG_TCP_SYN) {
     if (lane.reopens) settle_syn(lane);
+    if (lane.service->protocol == SG_TLS) settle_syn_again(lane);
     return;
   }
   if (lane.reason == SG_REASON_trimmed) {
@@ -162,9 +176,10 @@ void Tracker::settle_forwarded(Lane& lane) {
   note_syntax(lane);
   if (lane.advance == Advance::piece) keep_piece(lane);
   if (lane.advance == Advance::request) settle_request(lane);
+  if (lane.advance == Advance::hello) settle_hello(lane);
   if (lane.advance == Advance::request || lane.advance == Advance::position) move_on(lane);
   if (!lane.has_more) remember(lane);
-  if (closes(flow, packet)) flow.state = SG_FLOW_CLOSING;
+  if (closes(lane)) flow.state = SG_FLOW_CLOSING;
 }
 
 // Who resets exactly where our answer acknowledged him got it, and does not want it: it may never

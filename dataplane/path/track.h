@@ -62,7 +62,7 @@ class Tracker {
   void track_first_syn(Lane& lane);
   void track_refused(Lane& lane);
   void track_stray(Lane& lane);
-  bool may_open_another(const sg_flow& flow, uint32_t first_seq) const;
+  bool may_open_another(const Lane& lane, uint32_t first_seq) const;
   bool begins_other(const Lane& lane) const;
   bool is_of_another(const Lane& lane) const;
   void forget_lost(sg_flow& flow);
@@ -84,6 +84,14 @@ class Tracker {
   bool request_line_holds(const Lane& lane, std::string_view bytes) const;
   bool answerable(const Lane& lane) const;
   bool reaches_over_other(const Lane& lane) const;
+
+  // track_hello.cc: the beginning of a TLS connection
+  void read_hello(Lane& lane);
+  void pass_beside_hello(Lane& lane);
+  void settle_hello(const Lane& lane);
+  void settle_syn_again(const Lane& lane);
+  static bool may_open_another_hello(const sg_flow& flow, uint32_t first_seq);
+  static void count_stray_hello(Lane& lane);
 
   // resend.cc: what was judged before
   enum class Comparison : uint8_t { none, same, differs };
