@@ -23,11 +23,27 @@ std::string_view text_of(Unit unit) {
 }
 
 bool can_count(Protocol protocol, Unit unit) {
-  if (unit == Unit::requests) return protocol == Protocol::http;
+  if (unit == Unit::requests) return protocol == Protocol::http || protocol == Protocol::tls;
   return unit == Unit::packets || protocol != Protocol::udp;
 }
 
 using ByUnit = std::array<std::vector<const Limit*>, 3>;
+
+constexpr std::array<std::string_view, 6> key_texts = {"source", "client", "path",
+                                                       "method", "host",   "header:"};
+
+// A ClientHello is counted as one request, and nothing in it is looked at.
+void check_hello_key(Checked& checked, const Name& name, const Limit& limit) {
+  for (const KeyPart& part : limit.key) {
+    if (part.kind == KeyKind::source || part.kind == KeyKind::client) continue;
+    checked.report.fault(
+        name.place,
+        fmt::format(
+            "limit {} has {} in its key, and a request of protocol tls has none", quote(name.value),
+            quote(fmt::format("{}{}", key_texts[static_cast<size_t>(part.kind)], part.header))),
+        "a limit with a key of source and client");
+  }
+}
 
 void add_limits(Checked& checked, const Service& service, const std::vector<Name>& names,
                 ByUnit& by_unit) {
@@ -42,6 +58,7 @@ void add_limits(Checked& checked, const Service& service, const std::vector<Name
           service.protocol.value == Protocol::udp
               ? "a limit with `unit: packets`"
               : "a limit with `unit: connections` or `unit: packets`");
+    if (service.protocol.value == Protocol::tls) check_hello_key(checked, name, *limit);
     auto& limits = by_unit[static_cast<size_t>(limit->unit)];
     if (std::find(limits.begin(), limits.end(), limit) == limits.end()) limits.push_back(limit);
   }
@@ -98,8 +115,9 @@ void check_service(Checked& checked, const Service& service) {
   if (service.capacity && service.capacity->value.over)
     checked.use_response(*service.capacity->value.over);
   if (protocol != Protocol::http) {
-    const std::string why =
-        fmt::format("and a service of protocol {} shows no requests", text_of(protocol));
+    const std::string why = fmt::format(
+        "and a service of protocol {} shows {}", text_of(protocol),
+        protocol == Protocol::tls ? "nothing of a request but that it begins" : "no requests");
     if (!service.routes.empty())
       report.fault(service.routes[0].place, fmt::format("routes choose among requests, {}", why),
                    "`protocol: http`, or no routes");

@@ -21,7 +21,7 @@ namespace surgegate::policy {
   X(capacity, false, "the service has no limit of its own")                                   \
   X(shed, false, "nobody is shed")                                                            \
   X(route_class, false, "requests of all classes are treated alike")                          \
-  X(protocol_tls, false, "connections are forwarded and limited, their hellos not looked at") \
+  X(protocol_tls, false, "ClientHellos are counted and limited; what is in them is not read") \
   X(over_cookie, false, "SYNs over the limit are dropped")                                    \
   X(identity_chain, false, "only a header with a single address names the client")            \
   X(ceiling, false, "the exempt are not limited at all")                                      \

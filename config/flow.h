@@ -31,7 +31,8 @@ enum sg_reader {
   SG_READER_LAST_LF,  // the LF of the empty line that ends the message
   SG_READER_LOST,     // what came is no chunked body
   SG_READER_TUNNEL,   // behind an upgrade: body without an end
-  SG_READER_NONE      // nothing to read: not an HTTP service
+  SG_READER_HELLO,    // the first byte of a TLS connection
+  SG_READER_NONE      // nothing to read: not an HTTP service, or a TLS connection that was admitted
 };
 
 enum sg_flow_flag {

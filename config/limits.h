@@ -85,6 +85,11 @@
 #define SG_HTTP_LENGTH_MAX (1ull << 40)  // of a body or chunk: 1 TiB
 #define SG_HTTP_LENGTH_DIGITS_MAX 13     // 2^40 has 13 digits
 
+// --- TLS ---------------------------------------------------------------------------------------
+// A client may send so much before the first acknowledgement of its data: the window that came with
+// the SYN-ACK, which is never scaled [RFC 7323 section 2.2].
+#define SG_HELLO_AHEAD_BYTES_MAX 65535
+
 // --- Buckets -----------------------------------------------------------------------------------
 // The cell keeps 48 bits of nanoseconds (78.2 h). A TAT is at most 24 h ahead, and a cell is
 // visited by the scrubber at least every hour, so that past and future can always be told apart:

@@ -29,7 +29,7 @@ struct Instant {
 };
 
 // What a segment's payload advances in its flow when it is forwarded.
-enum class Advance : uint8_t { nothing, piece, request, position, ahead };
+enum class Advance : uint8_t { nothing, piece, request, position, ahead, hello };
 
 // The request that a segment's head makes, when it is whole.
 struct Request {

@@ -8,6 +8,7 @@
 #include "dataplane/path/decide.h"
 #include "dataplane/path/segment.h"
 #include "dataplane/path/stream.h"
+#include "dataplane/path/tls.h"
 
 namespace surgegate {
 namespace {
@@ -188,6 +189,7 @@ void Responder::trim(Lane& lane) {
 }
 
 Responder::Answer Responder::answer_for(const Lane& lane) const {
+  if (lane.service->protocol == SG_TLS) return hello_answer(lane);
   bool head = lane.request.head.method == "HEAD";
   if (uint16_t status = rules()[lane.reason].status; status != 0)
     return plain_answer(policy_.image().responses()[built_in_response(status)], head);
@@ -199,6 +201,14 @@ Responder::Answer Responder::answer_for(const Lane& lane) const {
   const sg_response& response = policy_.image().responses()[limit.over_response];
   return {&response, ratelimit_of(limit, response), static_cast<uint32_t>(limit.id),
           seconds_up(wait_ns(lane, limit, response)), head};
+}
+
+// TLS has no words for how long to wait or why. Who did not begin with a ClientHello gets the end
+// of the connection alone: what it speaks is not known, and an end is an end in every protocol.
+Responder::Answer Responder::hello_answer(const Lane& lane) {
+  std::string_view payload(reinterpret_cast<const char*>(payload_of(lane)),
+                           lane.packet.payload_length);
+  return {nullptr, {}, 0, 0, false, begins_client_hello(payload) ? tls_alert : std::string_view()};
 }
 
 Responder::Answer Responder::plain_answer(const sg_response& response, bool without_body) {
@@ -223,6 +233,7 @@ uint64_t Responder::wait_ns(const Lane& lane, const sg_limit& limit,
 }
 
 uint32_t Responder::content_bytes(const Answer& answer, Form form) const {
+  if (answer.response == nullptr) return static_cast<uint32_t>(answer.record.size());
   const sg_response& r = *answer.response;
   bool has_retry = r.retry_label.length_bytes > 0 && answer.retry_after_s > 0;
   uint32_t digits = digits_of(answer.retry_after_s);
@@ -238,6 +249,7 @@ uint32_t Responder::content_bytes(const Answer& answer, Form form) const {
 }
 
 uint16_t Responder::write_content(uint8_t* to, const Answer& answer, Form form) {
+  if (answer.response == nullptr) return static_cast<uint16_t>(put(to, answer.record) - to);
   const ImageView& image = policy_.image();
   const sg_response& r = *answer.response;
   bool is_least = form == Form::least;
@@ -323,6 +335,12 @@ bool Responder::may_repeat(const sg_flow& flow) const {
 // differ a client takes the first that arrives, with the FIN at its end, and nothing of the other.)
 uint16_t Responder::repeat_content(Lane& lane, uint32_t room) {
   const sg_flow& flow = *lane.flow;
+  if (lane.service->protocol == SG_TLS) {
+    // The alert, whatever a new policy says; or the end alone, if that was all.
+    if (tls_alert.size() > std::min<uint32_t>(room, flow.answer_bytes)) return 0;
+    put(lane.frame.bytes + segment_header_bytes(lane, lane.packet.has_timestamps), tls_alert);
+    return tls_alert.size();
+  }
   const PolicyInForce::Refusal* refusal = policy_.refusal(flow.refusal_id);
   if (refusal == nullptr) return 0;
   const sg_response& response = *refusal->response;

@@ -43,11 +43,12 @@ class Responder {
 
  private:
   struct Answer {
-    const sg_response* response;
-    std::string_view ratelimit;  // empty: no such fields
-    uint32_t refusal_id;         // of PolicyInForce::Refusal
+    const sg_response* response;  // nullptr: `record` is all of it
+    std::string_view ratelimit;   // empty: no such fields
+    uint32_t refusal_id;          // of PolicyInForce::Refusal
     uint32_t retry_after_s;
     bool without_body;
+    std::string_view record = {};  // of TLS; empty: the end of the connection has to say it
   };
 
   // From the whole answer to the least that says what happened: the first that fits is sent.
@@ -59,6 +60,7 @@ class Responder {
   void reset_client(Lane& lane);
   void bury(Lane& lane);
   Answer answer_for(const Lane& lane) const;
+  static Answer hello_answer(const Lane& lane);
   static Answer plain_answer(const sg_response& response, bool without_body);
   std::string_view ratelimit_of(const sg_limit& limit, const sg_response& response) const;
   uint64_t wait_ns(const Lane& lane, const sg_limit& limit, const sg_response& response) const;

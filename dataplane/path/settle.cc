@@ -30,14 +30,23 @@ uint8_t mss_64_of(const sg_packet& packet) {
 }
 
 uint8_t first_reader(const Lane& lane) {
-  return lane.service->protocol == SG_HTTP ? SG_READER_HEAD : SG_READER_NONE;
+  switch (lane.service->protocol) {
+    case SG_HTTP:
+      return SG_READER_HEAD;
+    case SG_TLS:
+      return SG_READER_HELLO;
+    default:
+      return SG_READER_NONE;
+  }
 }
 
 // Whether a FIN or RST stands where the backend takes it, as far as that is known: exactly behind
 // what was judged [RFC 5961 section 3.2]. Where nothing is read it may stand anywhere.
-bool closes(const sg_flow& flow, const sg_packet& packet) {
+bool closes(const Lane& lane) {
+  const sg_flow& flow = *lane.flow;
+  const sg_packet& packet = lane.packet;
   if ((packet.tcp_flags & (SG_TCP_FIN | SG_TCP_RST)) == 0) return false;
-  if (flow.reader == SG_READER_NONE) return true;
+  if (flow.reader == SG_READER_NONE && lane.service->protocol != SG_TLS) return true;
   if (flow.flags & SG_FLOW_IN_HEAD) return packet.seq + packet.payload_length == flow.next_seq;
   bool is_rst = (packet.tcp_flags & SG_TCP_RST) != 0;
   uint32_t seq = is_rst ? packet.seq : packet.seq + packet.payload_length;
@@ -105,8 +114,9 @@ void Tracker::settle_syn(Lane& lane) {
   const sg_packet& packet = lane.packet;
   uint32_t first_seq = packet.seq + 1;
   // Within a stream of which no backend waits for more: that is forgotten.
-  bool begins_anew = lane.reopens && flow.state != SG_FLOW_OPENING &&
-                     silent_ns(flow) > SG_FLOW_OTHER_NS_MAX && is_in_stream(flow, first_seq);
+  bool begins_anew = lane.reopens && lane.service->protocol == SG_HTTP &&
+                     flow.state != SG_FLOW_OPENING && silent_ns(flow) > SG_FLOW_OTHER_NS_MAX &&
+                     is_in_stream(flow, first_seq);
   if (!lane.reopens || begins_anew || flow.state == SG_FLOW_CLOSING) {
     if (begins_anew) heads_.give_back(flow);
     if (lane.reopens && !begins_anew)
@@ -135,14 +145,17 @@ uint16_t Tracker::passed_64k_of_other(const sg_flow& flow) {
   return static_cast<uint16_t>(std::min<uint32_t>(passed, SG_FLOW_PASSED_64K_MAX));
 }
 
-// Begins another connection in this entry, and remembers where the backend may be in the old one.
+// Begins another connection in this entry, and remembers where the backend may be in the old one;
+// of a TLS connection only while its first byte has not come, for behind that nothing is judged.
 void Tracker::replace(sg_flow& flow, uint32_t first_seq, uint8_t reader) {
   bool was_refused = flow.state == SG_FLOW_REFUSED;
   uint32_t end_seq = stream_end_seq(flow);
   uint32_t low_seq = flow.state == SG_FLOW_OPENING ? end_seq : stream_begin_seq(flow);
-  bool at_head = was_refused || (flow.reader == SG_READER_HEAD && end_seq == flow.next_seq &&
-                                 (flow.flags & SG_FLOW_IN_HEAD) == 0);
+  bool is_forgotten = reader == SG_READER_HELLO && (was_refused || flow.reader != reader);
   bool is_tunnel = !was_refused && flow.reader == SG_READER_TUNNEL;
+  bool begins = flow.reader == SG_READER_HEAD || flow.reader == SG_READER_HELLO;
+  bool at_head =
+      was_refused || (begins && end_seq == flow.next_seq && (flow.flags & SG_FLOW_IN_HEAD) == 0);
   heads_.give_back(flow);
   open_entry(flow, first_seq, reader);
   flow.seen_ticks = ticks_;
@@ -151,6 +164,7 @@ void Tracker::replace(sg_flow& flow, uint32_t first_seq, uint8_t reader) {
   flow.other_since = other_ticks(ticks_);
   flow.flags = at_head || is_tunnel ? SG_FLOW_OTHER : SG_FLOW_OTHER | SG_FLOW_OTHER_DEAD;
   if (is_tunnel) flow.marks |= SG_FLOW_OTHER_TUNNEL;
+  if (is_forgotten) flow.flags = 0;
 }
 
 // The connection that a SYN wanted to open in place of this one has begun. It keeps the backend, to
@@ -173,6 +187,7 @@ void Tracker::settle_forwarded(Lane& lane) {
   const sg_packet& packet = lane.packet;
   if (packet.tcp_flags & SG_TCP_SYN) {
     if (lane.reopens) settle_syn(lane);
+    if (lane.service->protocol == SG_TLS) settle_syn_again(lane);
     return;
   }
   if (lane.reason == SG_REASON_trimmed) {
@@ -189,6 +204,7 @@ void Tracker::settle_forwarded(Lane& lane) {
   note_syntax(lane);
   if (lane.advance == Advance::piece) keep_piece(lane);
   if (lane.advance == Advance::request) settle_request(lane);
+  if (lane.advance == Advance::hello) settle_hello(lane);
   if (lane.advance == Advance::request || lane.advance == Advance::position) move_on(lane);
   if (!lane.has_more) remember(lane);
   if (lane.advance == Advance::ahead) return keep_ahead(lane);
@@ -196,7 +212,7 @@ void Tracker::settle_forwarded(Lane& lane) {
     remember_ahead(lane);
     settle_ahead(lane);
   }
-  if (closes(flow, packet)) flow.state = SG_FLOW_CLOSING;
+  if (closes(lane)) flow.state = SG_FLOW_CLOSING;
 }
 
 // Who resets exactly where our answer acknowledged him got it, and does not want it: it may never

@@ -167,7 +167,7 @@ void Tracker::track_syn(Lane& lane) {
   uint32_t first_seq = lane.packet.seq + 1;
   bool waits = (flow.flags & SG_FLOW_OTHER_SYN) != 0 && flow.other_seq == first_seq;
   bool again = waits || (flow.state == SG_FLOW_OPENING && flow.next_seq == first_seq);
-  if (!again && !may_open_another(flow, first_seq)) {
+  if (!again && !may_open_another(lane, first_seq)) {
     lane.found |= SG_FOUND(syn_in_stream);
     return;
   }
@@ -194,7 +194,9 @@ void Tracker::track_first_syn(Lane& lane) {
 // While nothing was read a second SYN may stand anywhere: who forged one before it must not lock
 // out who comes after. (There is no third: a backend may have answered any, and begins with that of
 // which the handshake completes.) No backend waits for more of what was silent for so long.
-bool Tracker::may_open_another(const sg_flow& flow, uint32_t first_seq) const {
+bool Tracker::may_open_another(const Lane& lane, uint32_t first_seq) const {
+  const sg_flow& flow = *lane.flow;
+  if (lane.service->protocol == SG_TLS) return may_open_another_hello(flow, first_seq);
   if (flow.reader == SG_READER_NONE && flow.state != SG_FLOW_REFUSED) return true;
   bool has_other = (flow.flags & SG_FLOW_OTHER) != 0;
   if (has_other) return false;
@@ -214,6 +216,7 @@ bool Tracker::begins_other(const Lane& lane) const {
   bool is_syns = (flow.flags & SG_FLOW_OTHER_SYN) != 0;
   bool has_data = lane.packet.payload_length > 0;
   if (flow.state == SG_FLOW_OPENING || flow.state == SG_FLOW_REFUSED) return has_data || is_syns;
+  if (lane.service->protocol == SG_TLS) return false;  // read_hello() watches for it
   if (!has_data || !is_syns) return has_data;
   return silent_ns(flow) >=
          (waits_for_request(flow) ? SG_FLOW_SILENT_NS : SG_FLOW_SILENT_WITHIN_NS);
@@ -245,6 +248,7 @@ void Tracker::track_refused(Lane& lane) {
 void Tracker::track_stray(Lane& lane) {
   lane.found |= SG_FOUND(stray);
   lane.answerable = false;
+  if (lane.service->protocol == SG_TLS) return count_stray_hello(lane);
   if (lane.service->protocol != SG_HTTP || lane.packet.payload_length == 0) return;
   lane.counts_request = true;
   std::string_view payload(reinterpret_cast<const char*>(payload_of(lane)),

@@ -79,7 +79,7 @@ class Tracker {
   void track_first_syn(Lane& lane);
   void track_refused(Lane& lane);
   void track_stray(Lane& lane);
-  bool may_open_another(const sg_flow& flow, uint32_t first_seq) const;
+  bool may_open_another(const Lane& lane, uint32_t first_seq) const;
   bool begins_other(const Lane& lane) const;
   bool is_of_another(const Lane& lane) const;
   bool takes_entry_of(const Lane& lane, const Occurrences& others) const;
@@ -118,6 +118,14 @@ class Tracker {
   void begin_head_ahead(sg_flow& flow, KeptHead& kept);
   void begin_record(KeptHead& kept, uint32_t seq) const;
   void remember_ahead(const Lane& lane);
+
+  // track_hello.cc: the beginning of a TLS connection
+  void read_hello(Lane& lane);
+  void pass_beside_hello(Lane& lane);
+  void settle_hello(const Lane& lane);
+  void settle_syn_again(const Lane& lane);
+  static bool may_open_another_hello(const sg_flow& flow, uint32_t first_seq);
+  static void count_stray_hello(Lane& lane);
 
   // resend.cc: what was judged before
   bool differs_ahead(const Lane& lane, uint32_t offset) const;

@@ -26,6 +26,9 @@ bool begins_no_request(char c) {
 
 void Tracker::read_data(Lane& lane) {
   const sg_flow& flow = *lane.flow;
+  if (flow.reader == SG_READER_HELLO ||
+      (flow.reader == SG_READER_NONE && lane.service->protocol == SG_TLS))
+    return read_hello(lane);
   const sg_packet& packet = lane.packet;
   lane.reader_after = flow.reader;
   lane.next_seq_after = flow.next_seq;

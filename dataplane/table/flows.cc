@@ -31,7 +31,8 @@ bool is_free(const sg_flow& flow) {
 
 // Established, and nothing of a request has come.
 bool is_unused(const sg_flow& flow) {
-  return flow.state == SG_FLOW_ESTABLISHED && flow.reader == SG_READER_HEAD &&
+  bool begins = flow.reader == SG_READER_HEAD || flow.reader == SG_READER_HELLO;
+  return flow.state == SG_FLOW_ESTABLISHED && begins &&
          (flow.flags & (SG_FLOW_HAS_REQUEST | SG_FLOW_IN_HEAD)) == 0;
 }
 

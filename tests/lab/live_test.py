@@ -55,7 +55,25 @@ class Gate:
         return self.segment.end(self.process, signal.SIGTERM), json.loads(self.told.read_text())
 
 
-class LiveTest(unittest.TestCase):
+class OnTheWire:
+    """For tests that have `seen`, a capture of what passed by the client."""
+
+    def check_that_no_more_goes_than_came(self):
+        """Of each connection: what the gate itself sends to the client, against what the client has sent so far."""
+        came, went = Counter(), Counter()
+        fields = ("tcp.stream", "eth.src", "eth.dst", "ip.len", "ipv6.plen")
+        for row in witness.fields(self.seen, "tcp", fields, witness.SEGMENT_BY_SEGMENT):
+            stream = row["tcp.stream"][0]
+            size = int(row["ip.len"][0]) if row["ip.len"] else 40 + int(row["ipv6.plen"][0])
+            if row["eth.src"] == [GATE_MAC]:
+                went[stream] += size
+                self.assertLessEqual(went[stream], came[stream])
+            elif row["eth.dst"] == [GATE_MAC]:
+                came[stream] += size
+        self.assertGreater(len(came), 0)
+
+
+class LiveTest(OnTheWire, unittest.TestCase):
     """One gate for all; each test has a client address of its own, and so buckets of its own. What passes by the
     client while a test runs is looked at by tshark afterwards."""
 
@@ -86,21 +104,6 @@ class LiveTest(unittest.TestCase):
                 self.assertRegex("".join(row["http.response.line"]), r"Retry-After: [1-9][0-9]*\\r\\n")
 
         self.check_that_no_more_goes_than_came()
-
-    def check_that_no_more_goes_than_came(self):
-        """Of each connection: what the gate itself sends to the client, against what the client has sent so far."""
-        came, went = Counter(), Counter()
-        fields = ("tcp.stream", "eth.src", "eth.dst", "ip.len", "ipv6.plen")
-        for row in witness.fields(self.seen, "tcp", fields, witness.SEGMENT_BY_SEGMENT):
-            stream = row["tcp.stream"][0]
-            size = int(row["ip.len"][0]) if row["ip.len"] else 40 + int(row["ipv6.plen"][0])
-            if row["eth.src"] == [GATE_MAC]:
-                went[stream] += size
-                self.assertLessEqual(went[stream], came[stream])
-            elif row["eth.dst"] == [GATE_MAC]:
-                came[stream] += size
-        self.assertGreater(len(came), 0)
-
     def address(self, vip):
         return f"{CLIENT_NET6}:{self.number}" if vip == VIP6 else f"{CLIENT_NET4}.{self.number}"
 

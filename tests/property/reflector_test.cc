@@ -28,6 +28,10 @@ pools:
   web: {forward: l2, backends: {web1: {address: 10.0.1.1}, web2: {address: "2001:db8:b::3"}}}
 )";
 
+std::string with_tls(std::string text) {
+  return text.replace(text.find("http"), 4, "tls");
+}
+
 size_t ip_bytes(const Bytes& frame) {
   return frame.size() - 14;  // untagged
 }
@@ -66,6 +70,7 @@ class Forger {
                      : one_in(random_, 2) ? "GET / HTTP/1.0\r\n\r\n"
                                           : "HEAD / HTTP/1.1\r\nHost: a\r\nCookie: " +
                                                 std::string(draw(random_, 400), 'c') + "\r\n\r\n");
+        if (one_in(random_, 2)) f.payload[0] = 0x16;  // begins a ClientHello, as far as it goes
     }
     if (one_in(random_, 4)) journey_.at(clock_ns_ += draw(random_, 2'000'000'000));
     const Bytes frame = build(f);
@@ -75,6 +80,15 @@ class Forger {
     went_ += ip_bytes(fate.sent.at(0));
     answers_++;
     ASSERT_LE(went_, came_) << rules()[fate.reason].name;
+  }
+  // Another connection of his asks as often as he may.
+  void use_up() {
+    for (uint16_t port : {5000, 5001}) {
+      Client other = client_;
+      other.fields.src_port = port;
+      journey_.send(other.open());
+      journey_.send(other.send("\x16"));
+    }
   }
   uint64_t answers() const { return answers_; }
 
@@ -87,8 +101,8 @@ class Forger {
   uint64_t answers_ = 0, clock_ns_ = 0;
 };
 
-TEST(Reflector, ToNoAddressGoesMoreThanCame) {
-  const std::shared_ptr<const PolicyInForce> policy = policy_in_force(policy_text);
+void forge(const std::string& text, bool use_up) {
+  const std::shared_ptr<const PolicyInForce> policy = policy_in_force(text);
   const uint64_t first = first_seed();
   uint64_t answers = 0;
   for (uint64_t i = 0; i < rounds(1'000, 100'000); i++) {
@@ -96,6 +110,7 @@ TEST(Reflector, ToNoAddressGoesMoreThanCame) {
     Random random(first + i);
     Journey journey(policy);
     Forger forger(random, journey, i % 2 == 1);
+    if (use_up) forger.use_up();
     for (int step = 0; step < 60; step++) {
       forger.step();
       if (::testing::Test::HasFatalFailure()) return;
@@ -103,6 +118,15 @@ TEST(Reflector, ToNoAddressGoesMoreThanCame) {
     answers += forger.answers();
   }
   EXPECT_GT(answers, 1'000u);
+}
+
+TEST(Reflector, ToNoAddressGoesMoreThanCame) {
+  forge(policy_text, false);
+}
+
+// Each connection is one request here, so that the forger's must come when there is none left.
+TEST(Reflector, NorOfTls) {
+  forge(with_tls(policy_text), true);
 }
 
 }  // namespace

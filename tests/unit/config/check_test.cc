@@ -249,16 +249,39 @@ TEST(Check, HoldsLimitsToWhatAProtocolShows) {
       faults("tcp"),
       "2:25: limit `r` counts requests, and a service of protocol tcp has none; expected a limit "
       "with `unit: connections` or `unit: packets`\n");
-  EXPECT_EQ(
-      faults("tls"),
-      "2:25: limit `r` counts requests, and a service of protocol tls has none; expected a limit "
-      "with `unit: connections` or `unit: packets`\n");
+  EXPECT_EQ(faults("tls"), "") << "a ClientHello is a request";
   EXPECT_EQ(
       faults("udp"),
       "2:25: limit `r` counts requests, and a service of protocol udp has none; expected a limit "
       "with `unit: packets`\n"
       "2:28: limit `c` counts connections, and a service of protocol udp has none; expected a "
       "limit with `unit: packets`\n");
+}
+
+TEST(Check, HoldsLimitsOfTlsToWhatIsKnownOfAHello) {
+  const auto faults = [](const std::string& key) {
+    return faults_of(Sections{.services = "{s: {vips: ['192.0.2.1:443'], pool: web,\n"
+                                          "protocol: tls, limits: [r]}}",
+                              .limits = "{r: {key: [" + key + "], rate: 1/s, burst: 1}}"});
+  };
+  EXPECT_EQ(faults(""), "");
+  EXPECT_EQ(faults("source, client"), "");
+  const auto fault = [](const std::string& part) {
+    return "2:25: limit `r` has `" + part +
+           "` in its key, and a request of protocol tls has none; expected a limit with a key of "
+           "source and client\n";
+  };
+  EXPECT_EQ(faults("source, path"), fault("path"));
+  EXPECT_EQ(faults("method, host"), fault("host") + fault("method")) << "sorted";
+  EXPECT_EQ(faults("'header:X-Api-Key'"), fault("header:x-api-key"));
+}
+
+TEST(Check, LetsResponsesStandThatTlsCannotSend) {
+  const Sections sections{
+      .services = "{s: {vips: ['192.0.2.1:443'], pool: web, protocol: tls, limits: [r]}}",
+      .limits = "{r: {key: [source], rate: 1/s, burst: 1, over: slow}}",
+      .more = "responses: {slow: {status: 503, retry_after: {min: 5s}, body: wait}}"};
+  EXPECT_EQ(faults_of(sections), "") << "one limit for a service of each protocol";
 }
 
 TEST(Check, HasRoutesAndSignaturesForRequestsOnly) {
@@ -270,6 +293,14 @@ TEST(Check, HasRoutesAndSignaturesForRequestsOnly) {
             "expected `protocol: http`, or no signatures\n"
             "2:27: routes choose among requests, and a service of protocol tcp shows no requests; "
             "expected `protocol: http`, or no routes\n");
+  EXPECT_EQ(faults_of(Sections{
+                .services = "{s: {vips: ['192.0.2.1:80'], pool: web, protocol: tls,\n"
+                            "signatures: [x], routes: [{match: {}}]}}",
+                .more = "signatures: {x: {field: user-agent, patterns: [x], then: drop}}"}),
+            "2:14: signatures look into requests, and a service of protocol tls shows nothing of a "
+            "request but that it begins; expected `protocol: http`, or no signatures\n"
+            "2:27: routes choose among requests, and a service of protocol tls shows nothing of a "
+            "request but that it begins; expected `protocol: http`, or no routes\n");
 }
 
 TEST(Check, HoldsRoutesToLimitsThatCountRequests) {
