@@ -24,7 +24,7 @@ Overlap overlap_of(uint32_t a_seq, uint32_t a_bytes, uint32_t b_seq, uint32_t b_
   return {std::max(0, b_first), std::min(static_cast<int32_t>(a_bytes), b_last)};
 }
 
-#ifdef SURGEGATE_FORGETFUL  // for tests/lab/one_reading_live_test.py, which must fail with it
+#ifdef SURGEGATE_FORGETFUL  // for the live tests one_reading and impaired, which must fail with it
 constexpr bool forgets = true;
 #else
 constexpr bool forgets = false;

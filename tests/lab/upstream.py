@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A server behind another one that writes down what it was asked: a JSON line for each request, with its body's hash,
-and the port of the client if the server in front tells it (X-Client-Port).
+and the port of the client if the server in front tells it (X-Client-Port). The answer is the request's target and its
+body's hash in a line, and behind that as many bytes more as it asks for (X-Answer-Bytes), of the hash again and again.
 
     python3 upstream.py PORT LOG"""
 
@@ -32,10 +33,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self):
         body = self.body()
+        sha256 = hashlib.sha256(body).hexdigest()
         self.log.write(json.dumps({"line": self.requestline, "agent": self.headers["user-agent"], "bytes": len(body),
-                                   "sha256": hashlib.sha256(body).hexdigest(),
-                                   "port": self.headers["x-client-port"]}) + "\n")
-        answer = b"" if self.command == "HEAD" else b"served\n"
+                                   "sha256": sha256, "port": self.headers["x-client-port"]}) + "\n")
+        more_bytes = int(self.headers["x-answer-bytes"] or 0)
+        answer = f"{self.path} {sha256}\n{(sha256 * (more_bytes // len(sha256) + 1))[:more_bytes]}".encode()
+        answer = b"" if self.command == "HEAD" else answer
         self.send_response(200)
         self.send_header("content-length", str(len(answer)))
         self.end_headers()
