@@ -51,7 +51,10 @@ enum sg_flow_mark {
   SG_FLOW_AHEAD = 1,         // bytes beyond a hole were forwarded: the record of the owner has them
   SG_FLOW_OTHER_TUNNEL = 4,  // at other_seq a tunnel goes on
   // All from other_low_seq to judged.start_seq is body and may be sent again. (There is no other.)
-  SG_FLOW_BODY_BEFORE = 8
+  SG_FLOW_BODY_BEFORE = 8,
+  // A request at the next head was forwarded ahead, and refused when a hole in front of it was to
+  // be filled: nothing that may fill that goes on before it is admitted.
+  SG_FLOW_HELD = 16
 };
 
 // The part of the stream that was judged last, from the first byte of a head, chunk header or

@@ -78,8 +78,6 @@
     "a SYN inside another connection of this flow, or bytes that would reach over one")            \
   X(out_of_order, dropped, track,                                                                  \
     "comes before the bytes in front of it, which must be read first: it is sent again")           \
-  X(request_ahead, dropped, track,                                                                 \
-    "fills a hole in front of a whole request that was forwarded as a piece")                      \
   X(old_data, dropped, track, "bytes from before all that is remembered of the connection")        \
   X(resend_differs, dropped, track,                                                                \
     "bytes sent again that differ from those that were judged, or cannot be compared with them")   \

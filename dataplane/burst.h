@@ -70,6 +70,8 @@ struct Findings {
   uint16_t ahead_bytes = 0;
   uint16_t ahead_parts_count = 0;
   uint16_t ahead_piece_bytes = 0;
+  bool is_held = false;  // what is judged was forwarded ahead: a refusal holds all of this back
+  bool next_is_held = false;    // .. in the next round
   uint16_t cut_at = SG_NONE16;  // payload bytes that go on at most; the rest is sent again
   uint16_t would_refuse_limit = SG_NONE16;  // mode count
   uint16_t round = 0;  // how many of this segment's requests were admitted before

@@ -91,8 +91,9 @@ void decide(Lane& lane) {
     lane.verdict = SG_VERDICT_answered;
   }
   // What stands before the refused request was admitted and charged, in this segment or as the body
-  // or the resend of an earlier one: it goes, and only the rest is refused.
-  bool has_admitted = lane.round > 0 || lane.head_offset > 0;
+  // or the resend of an earlier one: it goes, and only the rest is refused. But not where that went
+  // ahead, and could be read with it.
+  bool has_admitted = !lane.is_held && (lane.round > 0 || lane.head_offset > 0);
   if (has_admitted && (refuses_request >> lane.reason & 1) != 0) {
     lane.reason = SG_REASON_trimmed;
     lane.verdict = SG_VERDICT_forwarded;

@@ -33,10 +33,10 @@ inline sg_reason first_of(sg_findings found) {
   return static_cast<sg_reason>(low != 0 ? __builtin_ctzll(low) : 64 + __builtin_ctzll(high));
 }
 
-// Refusals of a request where an answer in the stream would not have been safe, or said nothing.
+// Refusals of a request where an answer in the stream would not have been safe.
 inline constexpr sg_findings refused_in_silence =
     SG_FOUND(http_fault_silent) | SG_FOUND(http_upgraded) | SG_FOUND(limit_requests_silent) |
-    SG_FOUND(signature_silent) | SG_FOUND(request_ahead);
+    SG_FOUND(signature_silent);
 
 inline bool is_refused_in_silence(sg_reason reason) {
   return (refused_in_silence >> reason & 1) != 0;

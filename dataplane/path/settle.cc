@@ -72,6 +72,7 @@ void Tracker::settle(Part part) {
     lane.has_more = lane.has_more && whole;
     if (lane.flow != nullptr) {
       note_refusal(lane);
+      if (lane.is_held && lane.verdict == SG_VERDICT_dropped) lane.flow->marks |= SG_FLOW_HELD;
       if (lane.verdict == SG_VERDICT_forwarded)
         settle_forwarded(lane);
       else if (lane.opens && !lane.reopens)
@@ -206,7 +207,7 @@ void Tracker::settle_forwarded(Lane& lane) {
   if (lane.advance == Advance::request) settle_request(lane);
   if (lane.advance == Advance::hello) settle_hello(lane);
   if (lane.advance == Advance::request || lane.advance == Advance::position) move_on(lane);
-  if (!lane.has_more) remember(lane);
+  if (!lane.has_more || lane.next_is_held) remember(lane);
   if (lane.advance == Advance::ahead) return keep_ahead(lane);
   if (flow.marks & SG_FLOW_AHEAD) {
     remember_ahead(lane);
@@ -309,6 +310,7 @@ void Tracker::settle_request(Lane& lane) {
   bool waited = seq_distance(flow.request_ack, lane.packet.ack) > 0;
   if ((flow.flags & SG_FLOW_HAS_REQUEST) && !waited) flow.flags |= SG_FLOW_PIPELINED;
   flow.flags |= SG_FLOW_HAS_REQUEST;
+  flow.marks &= static_cast<uint8_t>(~SG_FLOW_HELD);
   flow.request_ack = lane.packet.ack;
   if (lane.request.head.upgrade) {
     flow.flags |= SG_FLOW_UPGRADE;

@@ -74,7 +74,8 @@ bool Tracker::takes_entry_of(const Lane& lane, const Occurrences& others) const 
 
 void Tracker::track(Lane& lane) {
   lane.found = 0;
-  lane.has_more = false;
+  lane.is_held = lane.has_more && lane.next_is_held;
+  lane.has_more = lane.next_is_held = false;
   lane.advance = Advance::nothing;
   lane.counts_request = false;
   lane.request.route = nullptr;

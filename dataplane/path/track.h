@@ -111,7 +111,9 @@ class Tracker {
   sg_reason ahead_fault(const Lane& lane, uint32_t distance_bytes) const;
   bool may_be_piece(const Lane& lane, std::string_view run) const;
   bool read_on_ahead(Lane& lane);
-  bool begins_piece(Lane& lane, std::string_view bytes) const;
+  void note_held(Lane& lane, std::string_view bytes) const;
+  void read_held(Lane& lane);
+  void note_head_ahead(Lane& lane, uint32_t seq, uint32_t end_seq) const;
   static void note_ahead(Lane& lane, uint32_t seq, uint32_t bytes);
   void keep_ahead(const Lane& lane);
   void settle_ahead(const Lane& lane);

@@ -4,6 +4,8 @@
 // reads nothing of them before that. But it has them, and only the hole holds them back: so none of
 // them may be a request of their own, which could not be refused any more once the one in front of
 // it is admitted.
+#include <algorithm>
+
 #include "dataplane/path/track.h"
 
 namespace surgegate {
@@ -84,7 +86,10 @@ bool Tracker::read_on_ahead(Lane& lane) {
     uint32_t seq = lane.next_seq_after + static_cast<uint32_t>(body);
     std::string_view bytes = kept->run_from(seq);
     if (bytes.empty()) return true;
-    if (lane.reader_after == SG_READER_HEAD) return begins_piece(lane, bytes);
+    if (lane.reader_after == SG_READER_HEAD) {
+      note_held(lane, bytes);
+      return true;
+    }
     ChunkPosition position{lane.reader_after, body > 0 ? 0 : lane.body_left_after};
     uint32_t read = follow_chunks(bytes, position);
     if (position.reader == SG_READER_LOST) {
@@ -100,18 +105,37 @@ bool Tracker::read_on_ahead(Lane& lane) {
   }
 }
 
-// What was forwarded behind a request of this segment may begin another, and no more: that one
-// would be read with the first, whatever is cut off behind it.
-bool Tracker::begins_piece(Lane& lane, std::string_view bytes) const {
-  if (bytes.empty()) return true;
+// What was forwarded behind a request of this segment: the beginning of another, or a whole one,
+// which would be read with the first, whatever is cut off behind that. That is judged in a round of
+// its own.
+void Tracker::note_held(Lane& lane, std::string_view bytes) const {
   HttpHead head;
-  if (read_http_head(bytes, head_rules(lane), head) != HeadStatus::incomplete) {
-    lane.found = SG_FOUND(request_ahead);
-    lane.counts_request = false;
-    return false;
-  }
-  lane.ahead_piece_bytes = static_cast<uint16_t>(bytes.size());
-  return true;
+  if (bytes.empty()) return;
+  if (read_http_head(bytes, head_rules(lane), head) == HeadStatus::incomplete)
+    lane.ahead_piece_bytes = static_cast<uint16_t>(bytes.size());
+  else
+    lane.has_more = lane.next_is_held = true;
+}
+
+// The next head was forwarded ahead, and this segment may fill the hole in front of it.
+void Tracker::read_held(Lane& lane) {
+  const uint32_t offset = next_syntax_seq(*lane.flow) - lane.packet.seq;
+  lane.is_held = true;
+  lane.head_offset = static_cast<uint16_t>(std::min<uint32_t>(offset, lane.packet.payload_length));
+  lane.body_left_after = 0;
+  if (lane.round == 0 && is_stale(*lane.flow, lane.packet))
+    lane.found |= SG_FOUND(tcp_old_timestamp);
+  else if (lane.round == 0 && differs_ahead(lane, lane.head_offset))
+    lane.found |= SG_FOUND(resend_differs);
+  else
+    read_syntax(lane);
+}
+
+// The end of a head, from behind the segment on, or from its beginning where that is behind it too.
+void Tracker::note_head_ahead(Lane& lane, uint32_t seq, uint32_t end_seq) const {
+  uint32_t head_seq = heads_.of(*lane.flow)->start_seq;
+  if (seq_distance(seq, head_seq) > 0) seq = head_seq;
+  note_ahead(lane, seq, end_seq - seq);
 }
 
 void Tracker::note_ahead(Lane& lane, uint32_t seq, uint32_t bytes) {
@@ -145,7 +169,8 @@ void Tracker::settle_ahead(const Lane& lane) {
     kept->runs_count = 0;  // and the head's bytes stay
   } else {
     if (syntax_seq != kept->start_seq) begin_record(*kept, syntax_seq);
-    if (!lane.has_more) begin_head_ahead(flow, *kept);
+    bool is_judged = lane.has_more || (flow.marks & SG_FLOW_HELD) != 0;
+    if (!is_judged) begin_head_ahead(flow, *kept);
   }
   if (kept->runs_count == 0) flow.marks &= static_cast<uint8_t>(~SG_FLOW_AHEAD);
 }

@@ -50,12 +50,14 @@ void Tracker::read_data(Lane& lane) {
     sg_findings old =
         compare_old(lane, end <= 0 ? packet.seq + packet.payload_length : flow.next_seq);
     bool goes_on = (old & (SG_FOUND(body) | SG_FOUND(resend))) != 0 && lane.cut_at == SG_NONE16;
-    if (end <= 0 || !goes_on) {
+    bool is_all = end <= 0 && (flow.marks & SG_FLOW_HELD) == 0;
+    if (is_all || !goes_on) {
       lane.found |= old;
       return;
     }
   }
   if (flow.reader == SG_READER_TUNNEL) return read_tunnel(lane, start);
+  if (lane.is_held || (flow.marks & SG_FLOW_HELD) != 0) return read_held(lane);
   if (body > 0 && passes_as_body(lane, start, body)) return;
   if (lane.round == 0 && is_stale(flow, packet)) {
     lane.found |= SG_FOUND(tcp_old_timestamp);
@@ -178,12 +180,14 @@ bool Tracker::waits_for_answer(const Lane& lane) const {
 // the head; and those that were forwarded ahead of them follow.
 void Tracker::read_kept_head(Lane& lane) {
   KeptHead* kept = heads_.of(*lane.flow);
-  if (kept == nullptr || kept->end_seq() != lane.packet.seq + lane.head_offset) {
+  bool is_next =
+      lane.is_held || kept == nullptr || kept->end_seq() == lane.packet.seq + lane.head_offset;
+  if (kept == nullptr || !is_next) {
     lane.found |= SG_FOUND(head_evicted);
     return;
   }
   lane.waits = waits_for_answer(lane);
-  lane.answerable = answerable(lane);
+  lane.answerable = !lane.is_held && answerable(lane);
   uint64_t age_ns = uint64_t{ticks_ - kept->head_began_ticks} * SG_FLOW_TICK_NS;
   if (age_ns > lane.service->head_deadline_ns && !kept->has_empty_line_only()) {
     lane.request.head.clear();
@@ -194,7 +198,7 @@ void Tracker::read_kept_head(Lane& lane) {
   std::memcpy(kept->bytes + kept->length_bytes, fresh.data(), taken);
   const uint32_t fresh_end = kept->length_bytes + taken;
   const auto ahead = static_cast<uint32_t>(kept->run_from(kept->start_seq + fresh_end).size());
-  lane.ahead_bytes = static_cast<uint16_t>(ahead);
+  if (!lane.is_held) lane.ahead_bytes = static_cast<uint16_t>(ahead);
   std::string_view bytes(kept->bytes, fresh_end + ahead);
   HeadEnd end = find_head_end(bytes, kept->length_bytes);
   if (end.status == HeadStatus::incomplete && taken == fresh.size() &&
@@ -249,7 +253,7 @@ void Tracker::found_head(Lane& lane, uint32_t end_seq) {
   auto passed = static_cast<uint32_t>(std::min<uint64_t>(head.content_length, here));
   lane.next_seq_after = end_seq + passed;
   lane.body_left_after = head.content_length - passed;
-  if (end > here_end) note_ahead(lane, lane.packet.seq + here_end, end - here_end);
+  if (end > here_end) note_head_ahead(lane, lane.packet.seq + here_end, end_seq);
   if (head.chunked && here > 0 && !found_chunks(lane, end, {SG_READER_CHUNK_FIRST})) return;
   lane.counts_request = true;
   lane.found |= SG_FOUND(request);
@@ -275,12 +279,10 @@ void Tracker::note_more(Lane& lane) {
   uint32_t end_seq = lane.packet.seq + lane.packet.payload_length;
   lane.has_more = seq_distance(lane.next_seq_after, end_seq) > 0;
   if ((lane.flow->marks & SG_FLOW_AHEAD) == 0) return;
-  bool holds = lane.has_more
-                   ? begins_piece(lane, heads_.of(*lane.flow)->run_from(lane.next_seq_after))
-                   : read_on_ahead(lane);
-  if (holds) return;
-  lane.has_more = false;
-  if (lane.advance == Advance::position) lane.answerable = false;
+  if (lane.has_more)
+    note_held(lane, heads_.of(*lane.flow)->run_from(lane.next_seq_after));
+  else if (!read_on_ahead(lane) && lane.advance == Advance::position)
+    lane.answerable = false;
 }
 
 // Follows the chunks from this offset of the payload on. False: there is a fault, and it is found.

@@ -61,7 +61,6 @@ TEST(Decide, EachReasonHasItsVerdict) {
       {"tcp_urgent", SG_VERDICT_dropped},
       {"syn_in_stream", SG_VERDICT_dropped},
       {"out_of_order", SG_VERDICT_dropped},
-      {"request_ahead", SG_VERDICT_dropped},
       {"old_data", SG_VERDICT_dropped},
       {"resend_differs", SG_VERDICT_dropped},
       {"tcp_signed", SG_VERDICT_dropped},
