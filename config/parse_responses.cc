@@ -109,7 +109,10 @@ constexpr Grammar<RetryAfter> retry_grammar = {"retry-after", "`retry_after`", r
 void read_retry_after(Reader& reader, const Node& node, Response& out) {
   RetryAfter& retry = out.retry_after.emplace();
   constexpr uint64_t ns_max = 30ull * 86400 * 1'000'000'000;
-  if (reader.map(node, retry_grammar, retry) && (retry.min_ns > ns_max || retry.jitter_ns > ns_max))
+  if (!reader.map(node, retry_grammar, retry)) return;
+  if (node.entries.empty())
+    reader.report().fault(node.place, "`retry_after` says nothing", "`min`, `jitter` or both");
+  if (retry.min_ns > ns_max || retry.jitter_ns > ns_max)
     reader.report().fault(node.place, "`retry_after` tells clients to wait longer than 30 days",
                           "30d at most");
 }

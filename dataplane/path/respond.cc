@@ -86,6 +86,11 @@ constexpr std::string_view least_start = "HTTP/1.1 ";
 constexpr std::string_view least_date = " \r\nDate: ";
 constexpr std::string_view least_end = "\r\n\r\n";
 constexpr uint32_t status_digits = 3;
+constexpr std::string_view retry_after_label = "\r\nRetry-After: ";
+static_assert(least_start.size() + status_digits + least_date.size() + SG_DATE_BYTES +
+                      retry_after_label.size() + 5 + least_end.size() <=
+                  SG_LEAST_ANSWER_BYTES,
+              "the least answer has a wait of five digits, a day at most");
 
 uint32_t digits_of(uint32_t number) {
   uint32_t digits = 1;

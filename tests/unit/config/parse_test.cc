@@ -517,6 +517,7 @@ TEST(Parse, TellsWhatAResponseCannotBe) {
        {" a: {status: 429, body: {file: nope}}", "4:32: `nope` cannot be read"},
        {" a: {status: 429, retry_after: 5s}", "4:32: `5s` does not fit here"},
        {" a: {status: 429, retry_after: {min: 31d}}", "longer than 30 days"},
+       {" a: {status: 429, retry_after: {}}", "4:32: `retry_after` says nothing"},
        {" cookie: {status: 429}", "4:2: a response cannot be named `cookie`"}});
 }
 
