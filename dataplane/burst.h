@@ -112,7 +112,8 @@ struct Lane : Findings {
   Request request;
   // Of each run a head's end, chunk headers, and a head's beginning, but for where one run ends and
   // the next begins.
-  std::array<StreamPart, 2 * SG_AHEAD_RUNS_MAX + 1> ahead_parts;
+  static constexpr uint16_t ahead_parts_apart = 24;
+  std::array<StreamPart, ahead_parts_apart + 2 * SG_AHEAD_RUNS_MAX + 1> ahead_parts;
 
   void take(const Frame& arrived) {
     static_cast<Findings&>(*this) = Findings{};

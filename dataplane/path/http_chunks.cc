@@ -84,6 +84,7 @@ uint32_t follow_chunks(std::string_view bytes, ChunkPosition& position) {
   size_t at = 0;
   while (at < bytes.size() && !ended(position.reader)) {
     if (position.reader == SG_READER_DATA_CR && position.value > 0) {
+      if (position.stops_at_data) break;
       size_t data = std::min<uint64_t>(position.value, bytes.size() - at);
       position.value -= data;
       at += data;

@@ -15,6 +15,7 @@ struct ChunkPosition {
   // CHUNK_SIZE, CHUNK_EXT, CHUNK_LF: the size so far; DATA_CR: data bytes ahead
   uint64_t value = 0;
   sg_reason fault = SG_REASON_COUNT;  // LOST: what does not fit
+  bool stops_at_data = false;         // else what is here of a chunk's data is read too
   // Of the bytes that were read last: those that are no data lie in [syntax_first, syntax_end).
   uint32_t syntax_first = UINT32_MAX;
   uint32_t syntax_end = 0;

@@ -114,7 +114,7 @@ class Tracker {
   void note_held(Lane& lane, std::string_view bytes) const;
   void read_held(Lane& lane);
   void note_head_ahead(Lane& lane, uint32_t seq, uint32_t end_seq) const;
-  static void note_ahead(Lane& lane, uint32_t seq, uint32_t bytes);
+  void note_ahead(Lane& lane, uint32_t seq, uint32_t bytes) const;
   void keep_ahead(const Lane& lane);
   void settle_ahead(const Lane& lane);
   void begin_head_ahead(sg_flow& flow, KeptHead& kept);

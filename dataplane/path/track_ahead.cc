@@ -91,6 +91,7 @@ bool Tracker::read_on_ahead(Lane& lane) {
       return true;
     }
     ChunkPosition position{lane.reader_after, body > 0 ? 0 : lane.body_left_after};
+    position.stops_at_data = true;
     uint32_t read = follow_chunks(bytes, position);
     if (position.reader == SG_READER_LOST) {
       lane.request.head.clear();
@@ -138,7 +139,17 @@ void Tracker::note_head_ahead(Lane& lane, uint32_t seq, uint32_t end_seq) const 
   note_ahead(lane, seq, end_seq - seq);
 }
 
-void Tracker::note_ahead(Lane& lane, uint32_t seq, uint32_t bytes) {
+// Each chunk header by itself, for it may be sent again in a segment that is cut otherwise. Where
+// there are too many of them those of one run are one.
+void Tracker::note_ahead(Lane& lane, uint32_t seq, uint32_t bytes) const {
+  if (lane.ahead_parts_count >= Lane::ahead_parts_apart) {
+    StreamPart& last = lane.ahead_parts[lane.ahead_parts_count - 1];
+    uint32_t joined_bytes = seq + bytes - last.seq;
+    if (heads_.of(*lane.flow)->run_from(last.seq).size() >= joined_bytes) {
+      last.bytes = joined_bytes;
+      return;
+    }
+  }
   lane.ahead_parts[lane.ahead_parts_count++] = {seq, bytes};
 }
 
