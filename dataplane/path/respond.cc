@@ -362,7 +362,9 @@ uint16_t Responder::repeat_content(Lane& lane, uint32_t room) {
 // The tombstone's answer to data and to FIN: the same as the first one as long as the client has
 // not read that and does not ask too often; then an acknowledgement. A FIN gets the answer too:
 // acknowledged alone, a client whose answer was lost would have nothing left to send again, and
-// wait for ever.
+// wait for ever. For the same reason a last byte stays unacknowledged while the answer is unread
+// and not given. What is acknowledged alone stands where the client reads on, wherever that is:
+// answers of different length may be under way.
 void Responder::answer_again(Lane& lane) {
   const sg_packet packet = lane.packet;
   sg_flow& flow = *lane.flow;
@@ -371,23 +373,20 @@ void Responder::answer_again(Lane& lane) {
     flow.receive_next = end_seq(packet);
   uint32_t credit =
       sg_flow_credit_bytes(&flow) + bytes_that_came(packet) - answer_header_bytes(packet);
-  bool unread = is_answer_unread(flow, packet.ack);
-  if (unread && !may_repeat(flow)) {
-    counters_.answers_withheld++;
-    unread = false;
-  }
+  const bool asks = is_answer_unread(flow, packet.ack);
+  const bool may_give = asks && may_repeat(flow);
+  if (asks && !may_give) counters_.answers_withheld++;
   uint16_t content =
-      unread ? repeat_content(lane, std::min(credit, content_room(lane))) : uint16_t{0};
-  bool again = content > 0 || (unread && flow.answer_bytes == 0);
+      may_give ? repeat_content(lane, std::min(credit, content_room(lane))) : uint16_t{0};
+  bool again = content > 0 || (may_give && flow.answer_bytes == 0);
   if (again) {
     flow.answers_again++;
     flow.answer_bytes = content;
   }
   sg_flow_set_credit_bytes(&flow, credit - content);
-  uint32_t answer_end = flow.answer_seq + flow.answer_bytes + 1;
   auto flags = static_cast<uint8_t>(again ? SG_TCP_FIN | SG_TCP_PSH | SG_TCP_ACK : SG_TCP_ACK);
-  SegmentFields fields =
-      to_client(packet, again ? flow.answer_seq : answer_end, flow.receive_next, flags);
+  uint32_t ack = flow.receive_next - (asks && !again ? 1 : 0);
+  SegmentFields fields = to_client(packet, asks ? flow.answer_seq : packet.ack, ack, flags);
   lane.frame.length = write_segment(lane.frame.bytes, lane.frame.bytes, lane, fields, content);
 }
 
