@@ -61,6 +61,19 @@ void note_stamp(sg_flow& flow, const sg_packet& packet) {
     flow.newest_stamp = std::max(packet.ts_value, 1u);
 }
 
+// Who asks before he was answered has more than one answer to come, whatever becomes of this
+// request: when it comes again, what he acknowledged until then may be the middle of one.
+void note_waiting(sg_flow& flow) {
+  if (flow.state != SG_FLOW_REFUSED) flow.flags |= SG_FLOW_PIPELINED;
+}
+
+// What is acknowledged while a request's body still comes is `100 Continue`, or an early answer of
+// which nobody knows how much there is: the answer that a next request must wait for comes later.
+void note_acknowledged(sg_flow& flow, const sg_packet& packet) {
+  if ((flow.flags & SG_FLOW_HAS_REQUEST) == 0) return;
+  if (seq_distance(flow.request_ack, packet.ack) > 0) flow.request_ack = packet.ack;
+}
+
 }  // namespace
 
 void Tracker::settle(Part part) {
@@ -71,6 +84,7 @@ void Tracker::settle(Part part) {
     }
     lane.has_more = lane.has_more && whole;
     if (lane.flow != nullptr) {
+      if (lane.waits) note_waiting(*lane.flow);
       note_refusal(lane);
       if (lane.is_held && lane.verdict == SG_VERDICT_dropped) lane.flow->marks |= SG_FLOW_HELD;
       if (lane.verdict == SG_VERDICT_forwarded)
@@ -206,6 +220,7 @@ void Tracker::settle_forwarded(Lane& lane) {
   if (lane.advance == Advance::piece) keep_piece(lane);
   if (lane.advance == Advance::request) settle_request(lane);
   if (lane.advance == Advance::hello) settle_hello(lane);
+  if (lane.advance == Advance::position) note_acknowledged(flow, packet);
   if (lane.advance == Advance::request || lane.advance == Advance::position) move_on(lane);
   if (!lane.has_more || lane.next_is_held) remember(lane);
   if (lane.advance == Advance::ahead) return keep_ahead(lane);

@@ -76,6 +76,7 @@ void Tracker::track(Lane& lane) {
   lane.found = 0;
   lane.is_held = lane.has_more && lane.next_is_held;
   lane.has_more = lane.next_is_held = false;
+  lane.waits = false;
   lane.advance = Advance::nothing;
   lane.counts_request = false;
   lane.request.route = nullptr;

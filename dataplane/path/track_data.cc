@@ -168,11 +168,14 @@ void Tracker::read_head(Lane& lane) {
   lane.syntax_end = static_cast<uint16_t>(lane.head_offset + 1);
 }
 
-// Where requests were under way at once, what the client acknowledges may be an answer to any.
+// Where requests were under way at once, what the client acknowledges may be an answer to any; and
+// what follows a body, or a request that is sent again, in one segment was not waited for. What was
+// noted at a refusal in silence was an answer's, or a part of it.
 bool Tracker::waits_for_answer(const Lane& lane) const {
   const sg_flow& flow = *lane.flow;
-  bool is_answered =
-      (flow.flags & SG_FLOW_PIPELINED) == 0 && seq_distance(flow.request_ack, lane.packet.ack) > 0;
+  bool is_answered = (flow.flags & SG_FLOW_PIPELINED) == 0 && lane.head_offset == 0 &&
+                     (seq_distance(flow.request_ack, lane.packet.ack) > 0 ||
+                      (flow.silent_refusals & SG_FLOW_ACK_NOTED) != 0);
   return (flow.flags & SG_FLOW_HAS_REQUEST) != 0 && !is_answered;
 }
 
@@ -186,7 +189,7 @@ void Tracker::read_kept_head(Lane& lane) {
     lane.found |= SG_FOUND(head_evicted);
     return;
   }
-  lane.waits = waits_for_answer(lane);
+  if ((lane.flow->flags & SG_FLOW_IN_HEAD) == 0) lane.waits = waits_for_answer(lane);
   lane.answerable = !lane.is_held && answerable(lane);
   uint64_t age_ns = uint64_t{ticks_ - kept->head_began_ticks} * SG_FLOW_TICK_NS;
   if (age_ns > lane.service->head_deadline_ns && !kept->has_empty_line_only()) {
