@@ -130,7 +130,7 @@ void Tracker::settle_syn(Lane& lane) {
   uint32_t first_seq = packet.seq + 1;
   // Within a stream of which no backend waits for more: that is forgotten.
   bool begins_anew = lane.reopens && lane.service->protocol == SG_HTTP &&
-                     flow.state != SG_FLOW_OPENING && silent_ns(flow) > SG_FLOW_OTHER_NS_MAX &&
+                     flow.state != SG_FLOW_OPENING && is_given_up(flow) &&
                      is_in_stream(flow, first_seq);
   if (!lane.reopens || begins_anew || flow.state == SG_FLOW_CLOSING) {
     if (begins_anew) heads_.give_back(flow);

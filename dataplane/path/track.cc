@@ -132,6 +132,11 @@ uint64_t Tracker::silent_ns(const sg_flow& flow) const {
   return uint64_t{ticks_ - flow.seen_ticks} * SG_FLOW_TICK_NS;
 }
 
+// No backend waits for more of it. (Both ends are rounded down to a tick.)
+bool Tracker::is_given_up(const sg_flow& flow) const {
+  return silent_ns(flow) > SG_FLOW_OTHER_NS_MAX + SG_FLOW_TICK_NS;
+}
+
 void Tracker::forget_other(sg_flow& flow) {
   flow.flags &= static_cast<uint8_t>(~(SG_FLOW_OTHER | SG_FLOW_OTHER_SYN | SG_FLOW_OTHER_DEAD));
   flow.marks &= static_cast<uint8_t>(~SG_FLOW_OTHER_TUNNEL);
@@ -208,8 +213,7 @@ bool Tracker::may_open_another(const Lane& lane, uint32_t first_seq) const {
   if (flow.reader == SG_READER_NONE && flow.state != SG_FLOW_REFUSED) return true;
   bool has_other = (flow.flags & SG_FLOW_OTHER) != 0;
   if (has_other) return false;
-  return flow.state == SG_FLOW_OPENING || silent_ns(flow) > SG_FLOW_OTHER_NS_MAX ||
-         !is_in_stream(flow, first_seq);
+  return flow.state == SG_FLOW_OPENING || is_given_up(flow) || !is_in_stream(flow, first_seq);
 }
 
 // Whether this segment is the first of the connection that may go on in this one's place. Who only

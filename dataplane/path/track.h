@@ -84,6 +84,7 @@ class Tracker {
   bool is_of_another(const Lane& lane) const;
   bool takes_entry_of(const Lane& lane, const Occurrences& others) const;
   uint64_t silent_ns(const sg_flow& flow) const;
+  bool is_given_up(const sg_flow& flow) const;
   static void forget_other(sg_flow& flow);
   void forget_lost(sg_flow& flow);
 
