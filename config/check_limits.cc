@@ -141,12 +141,15 @@ void check_limits(Checked& checked) {
   }
   for (const List& list : checked.policy.lists)
     if (list.ceiling) check_rate(checked.report, *list.ceiling, {});
-  for (const Service& service : checked.policy.services)
+  for (const Service& service : checked.policy.services) {
+    if (service.answers) check_rate(checked.report, *service.answers, {});
+    if (service.strays) check_rate(checked.report, *service.strays, {});
     if (service.capacity) {
       const Capacity& capacity = service.capacity->value;
       check_rate(checked.report, capacity.rate,
                  {capacity.burst_units.value_or(0), capacity.rate.place});
     }
+  }
 }
 
 void check_overrides(Checked& checked) {

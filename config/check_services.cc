@@ -103,9 +103,24 @@ bool matches_all(const Route& route) {
          route.headers.empty();
 }
 
+// A budget for what such a service never has would look as if it held something back.
+void check_budgets(Checked& checked, const Service& service) {
+  const Protocol protocol = service.protocol.value;
+  if (service.answers && (protocol == Protocol::tcp || protocol == Protocol::udp))
+    checked.report.fault(
+        service.answers->place,
+        fmt::format("a service of protocol {} is never answered for", text_of(protocol)),
+        "`protocol: http`, or no `answers`");
+  if (service.strays && protocol == Protocol::udp)
+    checked.report.fault(service.strays->place,
+                         "datagrams belong to no connection whose beginning could be missed",
+                         "no `strays`");
+}
+
 void check_service(Checked& checked, const Service& service) {
   Report& report = checked.report;
   const Protocol protocol = service.protocol.value;
+  check_budgets(checked, service);
   checked.pools.use(report, service.pool);
   ByUnit by_unit;
   add_limits(checked, service, service.limits, by_unit);

@@ -232,6 +232,25 @@ void compile_overrides(Draft& draft) {
   }
 }
 
+namespace {
+
+// The widest of now and of the image before, by id.
+void remember_budgets(Draft& draft) {
+  std::unordered_map<uint64_t, const sg_service*> before;
+  if (draft.previous())
+    for (const sg_service& old : draft.previous()->services()) before[old.id] = &old;
+  for (sg_service& service : draft.sections.services) {
+    auto old = before.find(service.id);
+    if (old == before.end()) continue;
+    for (size_t kind = 0; kind < SG_BUDGET_COUNT; kind++) {
+      __u64& seen_ns = service.budgets[kind].rule.horizon_seen_ns;
+      seen_ns = std::max(seen_ns, old->second->budgets[kind].rule.horizon_seen_ns);
+    }
+  }
+}
+
+}  // namespace
+
 // A bucket outlives an image, and a time in it may lie as far ahead as any rule put it since: under
 // this limit's rule, under its override, or under those of the images before. Carried from image to
 // image, so that two reloads in a row forget no more than one.
@@ -246,6 +265,7 @@ void remember_horizons(Draft& draft) {
     limit.rule.horizon_seen_ns = seen_ns;
     if (limit.override_until_unix_s != 0) limit.override_rule.horizon_seen_ns = seen_ns;
   }
+  remember_budgets(draft);
 }
 
 }  // namespace surgegate

@@ -46,8 +46,12 @@ tl::expected<CompiledRule, std::string> compile_rule(const policy::Rate& rate,
 }
 
 uint64_t default_burst_units(const policy::Rate& rate) {
+  return units_in(rate, ns_per_s);
+}
+
+uint64_t units_in(const policy::Rate& rate, uint64_t ns) {
   if (rate.per_ns == 0) return 1;
-  const Wide units = (Wide{rate.units} * ns_per_s + rate.per_ns - 1) / rate.per_ns;
+  const Wide units = (Wide{rate.units} * ns + rate.per_ns - 1) / rate.per_ns;
   return std::max<uint64_t>(1, static_cast<uint64_t>(std::min<Wide>(units, UINT64_MAX)));
 }
 

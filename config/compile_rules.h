@@ -28,6 +28,9 @@ tl::expected<CompiledRule, std::string> compile_rule(const policy::Rate& rate,
 // What a second of this rate lets through, rounded up: the burst where the policy gives none.
 uint64_t default_burst_units(const policy::Rate& rate);
 
+// So many units as come in this time, rounded up.
+uint64_t units_in(const policy::Rate& rate, uint64_t ns);
+
 // How much less than the policy's rate the integer interval admits, as a share: below 0.002 for
 // single units, and below 0.0001 for leases up to 100 M/s.
 double shortfall_of(const policy::Rate& rate, const CompiledRule& rule);

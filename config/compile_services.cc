@@ -150,6 +150,27 @@ void set_capacity(Draft& draft, const policy::Service& service, sg_service& reco
         1;
 }
 
+void set_budget(Draft& draft, const policy::Service& service, const char* what,
+                const policy::Placed<policy::Rate>& rate, sg_budget& record) {
+  auto rule = compile_rule(rate.value, units_in(rate.value, SG_BUDGET_BURST_NS));
+  if (!rule)
+    return draft.fault(rate.place,
+                       fmt::format("{} of {}: {}", what, service.name.value, rule.error()));
+  record.rule = rule->rule;
+  record.units_per_charge = rule->units_per_charge;
+}
+
+void set_budgets(Draft& draft, const policy::Service& service, sg_service& record) {
+  constexpr auto per_second = [](uint64_t units) {
+    return policy::Placed<policy::Rate>{{units, 1'000'000'000}, {}};
+  };
+  set_budget(draft, service, "answers",
+             service.answers.value_or(per_second(SG_ANSWERS_PER_S_DEFAULT)),
+             record.budgets[SG_BUDGET_ANSWERS]);
+  set_budget(draft, service, "strays", service.strays.value_or(per_second(SG_STRAYS_PER_S_DEFAULT)),
+             record.budgets[SG_BUDGET_STRAYS]);
+}
+
 void add_penalty(Draft& draft, const policy::Service& service, const policy::Name& name) {
   const auto& penalties = draft.policy().penalties;
   auto found = std::find_if(penalties.begin(), penalties.end(),
@@ -209,6 +230,7 @@ void add_service(Draft& draft, const policy::Service& service, uint16_t index) {
   for (policy::Lenient lenient : service.lenient)
     record.lenient |= static_cast<__u8>(1u << static_cast<unsigned>(lenient));
   record.head_deadline_ns = service.head_deadline_ns;
+  set_budgets(draft, service, record);
   draft.sections.services.push_back(record);
 }
 

@@ -63,6 +63,8 @@ void check_services(const ImageView& image) {
     at.flag("capacity_shed_by_client", service.capacity_shed_by_client);
     at.below("lenient", service.lenient, 2 * SG_LENIENT_RAW_TARGET);
     at.at_most("head_deadline_ns", service.head_deadline_ns, SG_HEAD_DEADLINE_NS_MAX);
+    for (const sg_budget& budget : service.budgets)
+      at.rule("budgets", budget.rule, budget.units_per_charge, false);
     at.rule("capacity_rule", service.capacity_rule, service.capacity_units_per_charge, true);
     at.below_or_none("capacity_response", service.capacity_response, image.responses().size());
     at.run("penalties_first", service.penalties_first, service.penalties_count,

@@ -117,6 +117,17 @@
 // Per worker, direct-mapped. Limits this fast are few (whole services); two in one slot work too,
 // at the price of an unleased charge.
 #define SG_LEASE_SLOTS 256
+// What a service may take of its host where its policy does not say (docs/policy.md). A million
+// answers a second are a third of a 10 Gbit/s port with what an answer usually has (400 bytes in
+// all), and a tenth of a 100 Gbit/s port with the largest ones. 200,000 strays a second are a
+// million connections that send a packet every five seconds, met all at once; and where all of them
+// are forged, one reset each, which a pool of backends does not feel.
+#define SG_ANSWERS_PER_S_DEFAULT 1000000ull
+#define SG_STRAYS_PER_S_DEFAULT 200000ull
+// The burst of such a budget, in time at its rate: longer than the clumps in which packets come
+// (interrupts, round trips), and shorter than TCP's first pause [RFC 6298: 200 ms at least], after
+// which what was too much comes again. So no second holds more than 1.1 times the rate.
+#define SG_BUDGET_BURST_NS (100ull * 1000000)
 // A step of the scrubber: 512 lines, a few tens of microseconds.
 #define SG_SCRUB_STEP_CELLS_MAX 4096
 

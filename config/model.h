@@ -214,6 +214,8 @@ struct Service {
   std::vector<Route> routes;
   std::vector<Lenient> lenient;
   uint64_t head_deadline_ns = 20'000'000'000;
+  std::optional<Placed<Rate>> answers;  // how many of ours it may send each second
+  std::optional<Placed<Rate>> strays;   // packets of connections whose beginning was not seen
 };
 
 struct Override {

@@ -108,6 +108,12 @@ void read_head_deadline(Reader& reader, const Node& node, Service& out) {
     out.head_deadline_ns = *ns;
 }
 
+void read_budget(Reader& reader, const Node& node, std::optional<Placed<Rate>>& out) {
+  Placed<Rate> rate;
+  reader.read(node, parse_rate, rate);
+  if (rate.value.units != 0) out = rate;
+}
+
 void read_capacity(Reader& reader, const Node& node, Service& out) {
   auto& capacity = out.capacity.emplace();
   capacity.place = node.place;
@@ -140,6 +146,10 @@ constexpr Key<Service> service_keys[] = {
     {"routes", false, read_routes},
     {"lenient", false, read_lenient},
     {"head_deadline", false, read_head_deadline},
+    {"answers", false,
+     [](Reader& r, const Node& node, Service& out) { read_budget(r, node, out.answers); }},
+    {"strays", false,
+     [](Reader& r, const Node& node, Service& out) { read_budget(r, node, out.strays); }},
 };
 constexpr Grammar<Service> service_grammar = {"service", "a service", service_keys};
 

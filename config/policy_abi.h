@@ -118,6 +118,15 @@ struct sg_limit_run {
   __u32 count;
 };
 
+// What a service may take of its host, in packets: the answers that are made for it, and the
+// packets of connections whose beginning was not seen.
+enum sg_budget_kind { SG_BUDGET_ANSWERS, SG_BUDGET_STRAYS, SG_BUDGET_COUNT };
+struct sg_budget {
+  struct sg_bucket_rule rule;
+  __u32 units_per_charge;  // 1, or SG_LEASE_UNITS: the rule's interval is of that many
+  __u32 reserved;
+};
+
 // An id is a 64-bit hash of kind and name (compile.cc): it survives any re-ordering of the policy,
 // and everything that must outlive an image (buckets, flows) refers to it.
 struct sg_service {
@@ -141,6 +150,7 @@ struct sg_service {
   __u8 lenient;  // bits of sg_lenient
   __u8 reserved[5];
   __u64 head_deadline_ns;  // from a head's first byte to its last
+  struct sg_budget budgets[SG_BUDGET_COUNT];
 };
 
 // Open addressing over a power of two at most half full; an entry with used == 0 ends a probe.
@@ -392,7 +402,7 @@ SG_INLINE const struct sg_vip* sg_vip_find(const struct sg_vip* vips, __u32 vip_
 static_assert(sizeof(sg_section) == 40 && sizeof(sg_manifest) == 40);
 static_assert(sizeof(sg_vip) == 24 && sizeof(sg_limit_run) == 8 && sizeof(sg_text) == 8);
 static_assert(
-    sizeof(sg_service) == 112 && sizeof(sg_limit) == 120 && sizeof(sg_route) == 56 &&
+    sizeof(sg_service) == 176 && sizeof(sg_limit) == 120 && sizeof(sg_route) == 56 &&
         sizeof(sg_response) == 72 && sizeof(sg_list) == 64 && sizeof(sg_pool) == 72 &&
         sizeof(sg_backend) == 48 && sizeof(sg_client_rule) == 16 &&
         sizeof(sg_signature_set) == 32 && sizeof(sg_database) == 32 && sizeof(sg_penalty) == 40,

@@ -67,6 +67,8 @@ void add_buckets(const ImageView& image, std::vector<SizeRow>& rows) {
       static_cast<uint64_t>(std::count_if(limits.begin(), limits.end(), is_counted_by_source));
   const uint64_t cells = 2 * by_source * sources;
   rows.push_back({"host", "bucket cells for a million sources", cells, cells * sizeof(__u64)});
+  const uint64_t budgets = 2 * SG_BUDGET_COUNT * image.services().size();
+  rows.push_back({"host", "bucket cells for budgets", budgets, budgets * sizeof(__u64)});
 }
 
 // "12.3 MiB"; bytes as they are below a KiB.

@@ -52,6 +52,8 @@
   X(l4_checksum, dropped, parse, "bad TCP or UDP checksum")                                        \
   X(tcp_flags, dropped, parse, "a combination of TCP flags that no stack sends")                   \
   X(limit_packets, dropped, police, "over a limit counted in packets")                             \
+  X(answers_spent, dropped, police,                                                                \
+    "an answer beyond the service's `answers`: judged and answered anew when it is sent again")    \
   X(refused_resend, answered, track,                                                               \
     "data on a refused connection: answered again, or acknowledged")                               \
   X(refused_beyond, answered, track,                                                               \
@@ -63,6 +65,8 @@
   X(refused_ack, dropped, track, "the client acknowledges the answer: nothing left to do")         \
   X(refused_rst, forwarded, track, "the client resets a refused connection: passed on")            \
   X(limit_connections, dropped, police, "over a limit counted in connections")                     \
+  X(strays_spent, dropped, police,                                                                 \
+    "of a connection whose beginning was not seen, beyond the service's `strays`")                 \
   X(limit_requests, answered, police, "over a limit counted in requests")                          \
   X(limit_requests_drop, dropped, police, "over a limit counted in requests with `over: drop`")    \
   X(unanswerable, answered, respond,                                                               \

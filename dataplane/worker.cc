@@ -60,6 +60,7 @@ void Worker::judge() {
     policer_.police(part, *policy_, burst_->now);
     inspector_.inspect(part, *policy_);
     for (Lane& lane : part) decide(lane);
+    policer_.charge_answers(part, burst_->now);
     responder.respond(part);
     tracker.settle(part);
     // A lane that has more is judged again. The others go while their flows' entries are theirs:

@@ -44,6 +44,13 @@ constexpr std::array<Rule, SG_REASON_COUNT> rule_table = {{
 }};
 
 static_assert(http_faults >> SG_REASON_http_fault_silent == 0);
+constexpr sg_findings answers = 0
+#define SG_ANSWER(name, verdict, step, meaning, ...) \
+  | (SG_VERDICT_##verdict == SG_VERDICT_answered ? SG_FOUND(name) : 0)
+    SG_REASONS(SG_ANSWER)
+#undef SG_ANSWER
+    ;
+static_assert((answers & (SG_FOUND(answers_spent) - 1)) == 0, "found of an answer, it must win");
 static_assert(SG_REASON_limit_requests < SG_REASON_limit_requests_silent);
 static_assert(SG_REASON_signature < SG_REASON_signature_silent);
 

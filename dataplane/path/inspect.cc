@@ -9,7 +9,8 @@ namespace surgegate {
 namespace {
 
 constexpr sg_findings refused = SG_FOUND(limit_packets) | SG_FOUND(limit_requests) |
-                                SG_FOUND(limit_requests_drop) | SG_FOUND(limit_requests_silent);
+                                SG_FOUND(limit_requests_drop) | SG_FOUND(limit_requests_silent) |
+                                SG_FOUND(strays_spent);
 
 // The pattern of the policy's order that matched first among those in force, and whether any of a
 // set that only counts did.

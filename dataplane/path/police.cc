@@ -29,6 +29,8 @@ void Policer::police(Part part, const PolicyInForce& policy, Instant now) {
     if (!is_counted(part[i])) continue;
     if (part[i].counts_request) identify(part[i], policy);
     if (!part[i].exempt_limits) gather(part[i], bills_[i], policy, now);
+    if (part[i].found & SG_FOUND(stray))
+      add_strays(part[i], bills_[i][part[i].counts_request ? SG_UNIT_REQUESTS : SG_UNIT_PACKETS]);
   }
   for (size_t i = 0; i < part.size(); i++)
     for (Bill& bill : bills_[i])
@@ -83,11 +85,48 @@ void Policer::add_limit(const Lane& lane, Bill& bill, uint16_t index, const Poli
   bill.limits[bill.count++] = index;
 }
 
+BucketCharge Policer::budget(const sg_service& service, sg_budget_kind kind) const {
+  const __u64 words[] = {service.id, kind};
+  const sg_budget& budget = service.budgets[kind];
+  return {sg_hash_words(&secret_, words, 2), &budget.rule, 1, budget.units_per_charge > 1};
+}
+
+// Into the last bill that the packet meets, behind its limits: charged with them or not at all. So
+// who is over a limit of his own uses up nobody's strays, and strays beyond the budget nobody's
+// limits. It holds for exempt sources too, for who only forged one looks the same.
+void Policer::add_strays(const Lane& lane, Bill& bill) const {
+  const uint32_t at = bill.enforced++;
+  const uint32_t end = bill.count++;
+  std::copy_backward(&bill.charges[at], &bill.charges[end], &bill.charges[end] + 1);
+  std::copy_backward(&bill.limits[at], &bill.limits[end], &bill.limits[end] + 1);
+  bill.charges[at] = budget(*lane.service, SG_BUDGET_STRAYS);
+  bill.limits[at] = SG_NONE16;
+  table_.prefetch(bill.charges[at].key_hash);
+}
+
+// Also what a tombstone gives again, acknowledges or resets: each is a packet that is made here and
+// that the line to the clients carries. What is not made is asked for again by the client's TCP,
+// and nothing is held against him meanwhile.
+void Policer::charge_answers(Part part, Instant now) {
+  for (Lane& lane : part) {
+    if (lane.verdict != SG_VERDICT_answered) continue;
+    BucketCharge charge = budget(*lane.service, SG_BUDGET_ANSWERS);
+    if (charge_all(table_, leases_, {&charge, 1}, now.monotonic_ns, counters_.buckets).admitted())
+      continue;
+    lane.found |= SG_FOUND(answers_spent);
+    decide(lane);
+  }
+}
+
 // Charges all enforced limits or none. Returns whether they admitted.
 bool Policer::settle(Lane& lane, Bill& bill, const PolicyInForce& policy, Instant now) {
   std::span<BucketCharge> charges(bill.charges.data(), bill.count);
   ChargeResult result = charge_all(table_, leases_, charges.first(bill.enforced), now.monotonic_ns,
                                    counters_.buckets);
+  if (!result.admitted() && bill.limits[result.refused_index] == SG_NONE16) {
+    lane.found |= SG_FOUND(strays_spent);
+    return false;
+  }
   if (!result.admitted()) {
     lane.refusing_limit = bill.limits[result.refused_index];
     lane.wait_ns = result.wait_ns;
@@ -96,6 +135,7 @@ bool Policer::settle(Lane& lane, Bill& bill, const PolicyInForce& policy, Instan
     return false;
   }
   for (uint32_t i = 0; i < bill.count; i++) {
+    if (bill.limits[i] == SG_NONE16) continue;
     LimitCounts& counts = counters_.limits[bill.limits[i]];
     bool admitted = i < bill.enforced || charge_all(table_, leases_, charges.subspan(i, 1),
                                                     now.monotonic_ns, counters_.buckets)

@@ -166,6 +166,32 @@ TEST(Check, HoldsCeilingsCapacitiesAndOverridesToTheSame) {
       << "an override without a burst has that of its limit";
 }
 
+TEST(Check, HoldsBudgetsToWhatABucketKeeps) {
+  const std::string http = "vips: ['192.0.2.1:80'], protocol: http, pool: web, limits: [a]";
+  EXPECT_EQ(faults_of(Sections{.services = "{shop: {" + http + ", answers: 3M/s, strays: 1/d}}"}),
+            "");
+  EXPECT_EQ(
+      faults_of(Sections{.services = "{shop: {" + http + ",\n answers: 2G/s, strays: 0.5/d}}"}),
+      "2:11: a rate above a unit each nanosecond; expected 1G/s at most\n"
+      "2:25: a rate below one unit in 24 hours: a bucket remembers no longer; expected 1/d at "
+      "least\n");
+}
+
+TEST(Check, TellsBudgetsThatWouldHoldNothing) {
+  auto faults = [](const std::string& protocol, const std::string& budgets) {
+    return faults_of(Sections{.services = "{s: {vips: ['192.0.2.1:80'], protocol: " + protocol +
+                                          ", pool: web,\n" + budgets + "}}",
+                              .limits = "{}"});
+  };
+  EXPECT_EQ(faults("tcp", " answers: 1/s"),
+            "2:11: a service of protocol tcp is never answered for; expected `protocol: http`, or "
+            "no `answers`\n");
+  EXPECT_EQ(faults("udp", " strays: 1/s"),
+            "2:10: datagrams belong to no connection whose beginning could be missed; expected no "
+            "`strays`\n");
+  EXPECT_EQ(faults("tcp", " strays: 1/s"), "");
+}
+
 TEST(Check, FollowsMissingLimitsToTheirEnd) {
   EXPECT_EQ(
       faults_of(Sections{.limits = "{a: {key: ['header:x'], rate: 1/s, burst: 1, missing: b},\n"

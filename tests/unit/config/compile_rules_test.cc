@@ -36,6 +36,13 @@ TEST(CompileRules, AnIntervalNeverAdmitsMoreThanTheRate) {
   }
 }
 
+TEST(CompileRules, UnitsOfATime) {
+  EXPECT_EQ(units_in({100, second_ns}, second_ns / 10), 10u);
+  EXPECT_EQ(units_in({105, second_ns}, second_ns / 10), 11u);
+  EXPECT_EQ(units_in({1, 60 * second_ns}, second_ns / 10), 1u);
+  EXPECT_EQ(units_in({UINT64_MAX, second_ns}, UINT64_MAX), UINT64_MAX);
+}
+
 TEST(CompileRules, FastRatesAreChargedInLeases) {
   EXPECT_EQ(rule_of({2'000'000, second_ns}, 1).units_per_charge, 1u);
   EXPECT_EQ(rule_of({2'000'000, second_ns}, 1).rule.interval_ns, 500u);

@@ -341,6 +341,29 @@ TEST(Compile, AVipBelongsToOneService) {
   expect_fault(policy, "port from 1");
 }
 
+TEST(Compile, BudgetsOfAService) {
+  policy::Policy policy = samples::small();
+  const sg_service by_default = image_of(policy).view.services()[0];
+  EXPECT_EQ(by_default.budgets[SG_BUDGET_ANSWERS].rule.interval_ns, 1000u);
+  EXPECT_EQ(by_default.budgets[SG_BUDGET_ANSWERS].rule.horizon_ns, 100'000'000u);
+  EXPECT_EQ(by_default.budgets[SG_BUDGET_STRAYS].rule.interval_ns, 5000u);
+  EXPECT_EQ(by_default.budgets[SG_BUDGET_STRAYS].units_per_charge, 1u);
+  policy.services[0].answers = policy::Placed<policy::Rate>{samples::per_second(3'000'000), {}};
+  policy.services[0].strays = policy::Placed<policy::Rate>{{1, 60'000'000'000}, {}};
+  const Image image = image_of(policy);
+  const sg_budget* budgets = image.view.services()[0].budgets;
+  EXPECT_EQ(budgets[SG_BUDGET_ANSWERS].units_per_charge, SG_LEASE_UNITS);
+  EXPECT_LE(budgets[SG_BUDGET_ANSWERS].rule.horizon_ns, 100'000'000u);
+  EXPECT_GT(budgets[SG_BUDGET_ANSWERS].rule.horizon_ns, 99'000'000u);
+  EXPECT_EQ(budgets[SG_BUDGET_STRAYS].rule.horizon_ns, 60'000'000'000u);  // one unit at least
+  policy.services[0].strays = policy::Placed<policy::Rate>{samples::per_second(10), {}};
+  const auto next = compile({policy, 2, &image.view});
+  EXPECT_EQ(
+      ImageView::open(next.bytes)->services()[0].budgets[SG_BUDGET_STRAYS].rule.horizon_seen_ns,
+      60'000'000'000u)
+      << "a bucket outlives the image that charged it";
+}
+
 TEST(Compile, CapacityAndPenaltiesOfAService) {
   const Image image = image_of(samples::full());
   const sg_service& shop = image.view.services()[0];

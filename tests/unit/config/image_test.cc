@@ -208,6 +208,12 @@ TEST(Image, RefusesEveryIndexOutOfRange) {
   expect(refusal_of<sg_service>(S::services, 0, [](auto& s) { s.routes_count--; }), "routes_first");
   expect(refusal_of<sg_service>(S::services, 0, [](auto& s) { s.capacity_response = 500; }),
          "capacity_response");
+  expect(refusal_of<sg_service>(S::services, 0,
+                                [](auto& s) { s.budgets[SG_BUDGET_STRAYS].rule.interval_ns = 0; }),
+         "budgets");
+  expect(refusal_of<sg_service>(S::services, 0,
+                                [](auto& s) { s.budgets[SG_BUDGET_ANSWERS].units_per_charge = 7; }),
+         "budgets");
   expect(refusal_of<sg_service>(S::services, 0, [](auto& s) { s.penalties_count = 7; }),
          "penalties_first");
   expect(refusal_of<__u16>(S::limit_refs, 0, [](auto& r) { r = 999; }), "limits: 999");

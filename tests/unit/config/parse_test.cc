@@ -110,6 +110,7 @@ services:
     protocol: http
     pool: web
     capacity: {rate: 200k/s, shed: {by: [class, client], hold: 10m}}
+    answers: 5k/s
     limits: [l]
     routes:
       - {match: {path: /checkout/*}, class: critical}
@@ -121,6 +122,9 @@ services:
   const Service& shop = policy.services[0];
   EXPECT_EQ(to_text(shop.vips[1].value), "[2001:db8::1]:80");
   EXPECT_EQ(shop.capacity->value.hold_ns, 600 * ns_per_s);
+  ASSERT_TRUE(shop.answers.has_value());
+  EXPECT_EQ(shop.answers->value.units, 5000u);
+  EXPECT_FALSE(shop.strays.has_value());
   ASSERT_EQ(shop.routes.size(), 5u);
   EXPECT_EQ(shop.routes[0].path_match, PathMatch::prefix);
   EXPECT_EQ(shop.routes[0].path, "/checkout/");
@@ -576,6 +580,8 @@ TEST(Parse, TellsWhatAServiceCannotBe) {
        {" a: {" + rest + "routes: [{class: critical}]}", "a route lacks its key `match`"},
        {" a: {" + rest + "routes: [{match: {}, cost: 0}]}", "`0` is out of range"},
        {" a: {" + rest + "routes: [{match: {}, upgrade: yes}]}", "expected tunnel"},
+       {" a: {" + rest + "answers: 0/s}", "`0/s` lets nothing through"},
+       {" a: {" + rest + "strays: many}", "`many` is not a rate"},
        {" a: {" + rest + "capacity: {rate: 1/s, burst: 0}}", "a burst of 0 lets nothing through"},
        {" a: {" + rest + "capacity: {rate: 1/s, shed: {by: [class, class], hold: 1m}}}",
         "`class` stands in this list already"},

@@ -57,6 +57,8 @@ TEST(Sizes, BucketsForAMillionSources) {
   const SizeRow* row = row_named(rows, "bucket cells for a million sources");
   EXPECT_EQ(row->count, 6'000'000u);
   EXPECT_EQ(row->bytes, 48'000'000u);
+  // Answers and strays, of two services.
+  EXPECT_EQ(row_named(rows, "bucket cells for budgets")->count, 8u);
 }
 
 TEST(Sizes, RowsAreATableAndJson) {

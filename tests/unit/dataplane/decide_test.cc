@@ -55,6 +55,8 @@ TEST(Decide, EachReasonHasItsVerdict) {
       {"refused_unpaid", SG_VERDICT_dropped},
       {"unanswerable", SG_VERDICT_answered},
       {"refused_ack", SG_VERDICT_dropped},
+      {"answers_spent", SG_VERDICT_dropped},
+      {"strays_spent", SG_VERDICT_dropped},
       {"refused_rst", SG_VERDICT_forwarded},
       {"limit_packets", SG_VERDICT_dropped},
       {"limit_connections", SG_VERDICT_dropped},
@@ -163,6 +165,19 @@ TEST(Decide, WhereAnAnswerIsNotSafeThereIsNone) {
 TEST(Decide, WhatATombstoneAnswersDependsOnNothingElse) {
   EXPECT_EQ(decided({"refused_resend"}, false), "refused_resend");
   EXPECT_EQ(decided({"refused_fin"}, false), "refused_fin");
+}
+
+// Found of whatever would be answered; and no ground to give the connection up.
+TEST(Decide, WithoutABudgetNothingIsAnswered) {
+  for (const Rule& rule : rules()) {
+    if (rule.verdict != SG_VERDICT_answered) continue;
+    EXPECT_EQ(decided({"answers_spent", rule.name.data()}), "answers_spent") << rule.name;
+  }
+  Lane lane;
+  lane.worn_out = true;
+  lane.found = SG_FOUND(limit_requests_silent) | SG_FOUND(answers_spent);
+  decide(lane);
+  EXPECT_EQ(lane.reason, SG_REASON_answers_spent);
 }
 
 // The requests before it in the segment were admitted and charged.
