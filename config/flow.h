@@ -12,7 +12,8 @@ enum sg_flow_state {
   SG_FLOW_OPENING,      // SYN seen
   SG_FLOW_ESTABLISHED,  // the client acknowledged somebody's SYN-ACK
   SG_FLOW_CLOSING,      // FIN or RST forwarded
-  SG_FLOW_REFUSED       // a tombstone: answers for the connection that was refused
+  SG_FLOW_REFUSED,      // a tombstone: answers for the connection that was refused
+  SG_FLOW_MET  // met in the middle: only what was forwarded last is known, and it proves nothing
 };
 
 // What the byte at next_seq is. The chunk states follow the grammar of RFC 9112 section 7.1 byte by
@@ -49,6 +50,7 @@ enum sg_flow_flag {
 
 enum sg_flow_mark {
   SG_FLOW_AHEAD = 1,         // bytes beyond a hole were forwarded: the record of the owner has them
+  SG_FLOW_STRAY = 2,         // its beginning was not seen: it is SG_FLOW_MET, or was
   SG_FLOW_OTHER_TUNNEL = 4,  // at other_seq a tunnel goes on
   // All from other_low_seq to judged.start_seq is body and may be sent again. (There is no other.)
   SG_FLOW_BODY_BEFORE = 8,

@@ -83,7 +83,8 @@ void Tracker::settle(Part part) {
       (whole ? lane.requests_admitted : lane.requests_refused)++;
     }
     lane.has_more = lane.has_more && whole;
-    if (lane.flow != nullptr) {
+    if (lane.verdict == SG_VERDICT_forwarded) settle_stray(lane);
+    if (lane.flow != nullptr && !is_met(lane)) {
       if (lane.waits) note_waiting(*lane.flow);
       note_refusal(lane);
       if (lane.is_held && lane.verdict == SG_VERDICT_dropped) lane.flow->marks |= SG_FLOW_HELD;

@@ -10,20 +10,6 @@
 namespace surgegate {
 namespace {
 
-// How much of a stray segment may go: up to the end of its request where it begins with one, else
-// up to the first empty line, behind which one may begin. The rest is sent again, and begins there.
-uint32_t stray_end(std::string_view payload, const HttpHead* head) {
-  if (head != nullptr) {
-    uint64_t end = head->length_bytes + head->content_length;
-    return static_cast<uint32_t>(std::min<uint64_t>(end, payload.size()));
-  }
-  for (size_t at = payload.find('\n'); at < payload.size(); at = payload.find('\n', at + 1)) {
-    size_t next = at + 1 < payload.size() && payload[at + 1] == '\r' ? at + 2 : at + 1;
-    if (next < payload.size() && payload[next] == '\n') return static_cast<uint32_t>(next + 1);
-  }
-  return static_cast<uint32_t>(payload.size());
-}
-
 // Anything but a request to come back to: the time for which such a connection may be silent while
 // it is alive.
 bool waits_for_request(const sg_flow& flow) {
@@ -106,8 +92,9 @@ void Tracker::track_tcp(Lane& lane) {
     return;
   }
   if (lane.flow != nullptr) forget_lost(*lane.flow);
+  if (is_met(lane) && (packet.tcp_flags & SG_TCP_SYN)) lane.flow = nullptr;  // it bars nobody
   if (packet.tcp_flags & SG_TCP_SYN) return track_syn(lane);
-  if (lane.flow == nullptr) return track_stray(lane);
+  if (lane.flow == nullptr || is_met(lane)) return track_stray(lane);
   sg_flow& flow = *lane.flow;
   if (begins_other(lane)) begin_other(lane);
   // A tombstone ages from the refusal on, whatever is sent to it: its answers have an end.
@@ -253,25 +240,6 @@ void Tracker::track_refused(Lane& lane) {
     lane.found |= SG_FOUND(refused_fin);
   else
     lane.found |= SG_FOUND(refused_ack);
-}
-
-// The beginning was not seen (a restart, another host's flow): nothing is ever put into the stream,
-// and a segment goes no further than one request, which is what it counts as.
-void Tracker::track_stray(Lane& lane) {
-  lane.found |= SG_FOUND(stray);
-  lane.answerable = false;
-  if (lane.service->protocol == SG_TLS) return count_stray_hello(lane);
-  if (lane.service->protocol != SG_HTTP || lane.packet.payload_length == 0) return;
-  lane.counts_request = true;
-  std::string_view payload(reinterpret_cast<const char*>(payload_of(lane)),
-                           lane.packet.payload_length);
-  HttpHead& head = lane.request.head;
-  bool whole = read_http_head(payload, head_rules(lane), head) == HeadStatus::complete;
-  if (whole)
-    lane.found |= SG_FOUND(request);
-  else
-    head.clear();
-  lane.cut_at = static_cast<uint16_t>(stray_end(payload, whole ? &head : nullptr));
 }
 
 }  // namespace surgegate

@@ -78,7 +78,6 @@ class Tracker {
   void track_syn(Lane& lane);
   void track_first_syn(Lane& lane);
   void track_refused(Lane& lane);
-  void track_stray(Lane& lane);
   bool may_open_another(const Lane& lane, uint32_t first_seq) const;
   bool begins_other(const Lane& lane) const;
   bool is_of_another(const Lane& lane) const;
@@ -87,6 +86,15 @@ class Tracker {
   bool is_given_up(const sg_flow& flow) const;
   static void forget_other(sg_flow& flow);
   void forget_lost(sg_flow& flow);
+
+  // track_stray.cc: a connection whose beginning was not seen
+  static bool is_met(const Lane& lane);
+  void track_stray(Lane& lane);
+  bool read_on(Lane& lane);
+  void end_at_request(Lane& lane) const;
+  void judge_alone(Lane& lane);
+  void settle_stray(Lane& lane);
+  bool meet(Lane& lane);
 
   // track_data.cc: the stream
   void read_data(Lane& lane);

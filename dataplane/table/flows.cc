@@ -15,9 +15,19 @@ constexpr uint32_t lifetime_ticks(uint64_t ns) {
 
 // By sg_flow_state: after how long an entry may be given to another flow. FREE never counts as
 // live.
-constexpr uint32_t lifetimes[] = {
-    0, lifetime_ticks(SG_FLOW_OPENING_NS_MAX), lifetime_ticks(SG_FLOW_IDLE_NS_MAX),
-    lifetime_ticks(SG_FLOW_CLOSING_NS_MAX), lifetime_ticks(SG_FLOW_REFUSED_NS_MAX)};
+constexpr uint32_t lifetimes[] = {0,
+                                  lifetime_ticks(SG_FLOW_OPENING_NS_MAX),
+                                  lifetime_ticks(SG_FLOW_IDLE_NS_MAX),
+                                  lifetime_ticks(SG_FLOW_CLOSING_NS_MAX),
+                                  lifetime_ticks(SG_FLOW_REFUSED_NS_MAX),
+                                  lifetime_ticks(SG_FLOW_OPENING_NS_MAX)};
+static_assert(std::size(lifetimes) == SG_FLOW_MET + 1);
+
+// Who met a flow in the middle may be anybody, with any address: such an entry costs no connection
+// that opens its place. (One that was seen at this very moment may be in the hands of a lane.)
+bool gives_way(const sg_flow& flow, uint32_t now_ticks) {
+  return (flow.marks & SG_FLOW_STRAY) != 0 && flow.seen_ticks != now_ticks;
+}
 
 // A connection that is opening where another one was, which the backend may hold still.
 bool opens_over_another(const sg_flow& flow) {
@@ -26,20 +36,21 @@ bool opens_over_another(const sg_flow& flow) {
 
 // An arena kept from another boot may hold any byte: an unknown state is nobody's.
 bool is_free(const sg_flow& flow) {
-  return flow.hash == 0 || flow.state == SG_FLOW_FREE || flow.state > SG_FLOW_REFUSED;
+  return flow.hash == 0 || flow.state == SG_FLOW_FREE || flow.state > SG_FLOW_MET;
 }
 
 // Established, and nothing of a request has come.
 bool is_unused(const sg_flow& flow) {
   bool begins = flow.reader == SG_READER_HEAD || flow.reader == SG_READER_HELLO;
-  return flow.state == SG_FLOW_ESTABLISHED && begins &&
+  return flow.state == SG_FLOW_ESTABLISHED && begins && (flow.marks & SG_FLOW_STRAY) == 0 &&
          (flow.flags & (SG_FLOW_HAS_REQUEST | SG_FLOW_IN_HEAD)) == 0;
 }
 
 // While nobody took it, an entry is known for longer.
 bool known(const sg_flow& flow, uint32_t now_ticks) {
-  if (flow.state == SG_FLOW_FREE) return false;
-  bool only_opens = flow.state == SG_FLOW_OPENING && !opens_over_another(flow);
+  if (flow.state == SG_FLOW_FREE || flow.state > SG_FLOW_MET) return false;
+  bool only_opens =
+      flow.state == SG_FLOW_MET || (flow.state == SG_FLOW_OPENING && !opens_over_another(flow));
   uint64_t ns = only_opens ? SG_FLOW_OPENING_KNOWN_NS_MAX : SG_FLOW_IDLE_NS_MAX;
   return now_ticks - flow.seen_ticks <= lifetime_ticks(ns);
 }
@@ -73,7 +84,7 @@ sg_flow* FlowTable::find(uint64_t hash, uint32_t now_ticks) const {
   sg_flow* first = set(hash);
   for (uint32_t i = 0; i < SG_FLOW_SET_ENTRIES; i++) {
     sg_flow* flow = first + (way(hash) + i) % SG_FLOW_SET_ENTRIES;
-    if (flow->hash == hash && flow->state <= SG_FLOW_REFUSED)
+    if (flow->hash == hash && flow->state <= SG_FLOW_MET)
       return known(*flow, now_ticks) ? flow : nullptr;
   }
   return nullptr;
@@ -84,14 +95,28 @@ sg_flow* FlowTable::find(uint64_t hash, uint32_t now_ticks) const {
 sg_flow* FlowTable::place_for(uint64_t hash, uint32_t now_ticks) {
   sg_flow* first = set(hash);
   sg_flow* taken = nullptr;
+  sg_flow* weak = nullptr;
   auto age = [now_ticks](const sg_flow& flow) {
     return is_free(flow) ? UINT32_MAX : now_ticks - flow.seen_ticks;
   };
   for (uint32_t i = 0; i < SG_FLOW_SET_ENTRIES; i++) {
     sg_flow* flow = first + (way(hash) + i) % SG_FLOW_SET_ENTRIES;
     if (flow->hash == hash) return flow;
+    if (weak == nullptr && gives_way(*flow, now_ticks)) weak = flow;
     if (!expired(*flow, now_ticks)) continue;
     if (taken == nullptr || age(*flow) > age(*taken)) taken = flow;
+  }
+  return taken != nullptr ? taken : weak;
+}
+
+sg_flow* FlowTable::place_for_met(uint64_t hash, uint32_t now_ticks) {
+  sg_flow* first = set(hash);
+  sg_flow* taken = nullptr;
+  for (uint32_t i = 0; i < SG_FLOW_SET_ENTRIES; i++) {
+    sg_flow* flow = first + (way(hash) + i) % SG_FLOW_SET_ENTRIES;
+    if (flow->hash == hash) return flow;
+    bool is_weak = flow->state == SG_FLOW_MET && expired(*flow, now_ticks);
+    if (taken == nullptr && (is_weak || !known(*flow, now_ticks))) taken = flow;
   }
   return taken;
 }

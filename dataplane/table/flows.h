@@ -32,6 +32,9 @@ class FlowTable {
   // Where a flow that find() did not find may be entered, as it was left there; or nullptr when the
   // set holds only live flows: a SYN never costs a tracked flow its place.
   sg_flow* place_for(uint64_t hash, uint32_t now_ticks);
+  // Where one that was met in the middle may be entered. Only what nobody would find any more gives
+  // way to that, and others of its kind whose time is over.
+  sg_flow* place_for_met(uint64_t hash, uint32_t now_ticks);
   // Makes it a fresh entry in state SG_FLOW_OPENING.
   static void enter(sg_flow& place, uint64_t hash, uint32_t now_ticks);
 

@@ -84,7 +84,8 @@ TEST_F(Flows, EachStateHasItsLifetime) {
                      {SG_FLOW_ESTABLISHED, 900, SG_FLOW_IN_HEAD},
                      {SG_FLOW_ESTABLISHED, 900, 0, SG_READER_NONE},
                      {SG_FLOW_CLOSING, 30},
-                     {SG_FLOW_REFUSED, 60}}) {
+                     {SG_FLOW_REFUSED, 60},
+                     {SG_FLOW_MET, 10}}) {
     sg_flow flow{};
     flow.hash = 1;
     flow.state = l.state;
@@ -95,6 +96,40 @@ TEST_F(Flows, EachStateHasItsLifetime) {
     EXPECT_FALSE(FlowTable::expired(flow, last)) << int{l.state};
     EXPECT_TRUE(FlowTable::expired(flow, last + 2)) << int{l.state};
   }
+}
+
+// Anybody can bring such entries about, with any address.
+TEST_F(Flows, WhatWasMetGivesWayToAConnectionThatOpens) {
+  for (uint64_t i = 0; i < SG_FLOW_SET_ENTRIES; i++)
+    insert(hash(0, 5, i), now)->state = SG_FLOW_ESTABLISHED;
+  sg_flow* met = table_.find(hash(0, 5, 1), now);
+  met->marks = SG_FLOW_STRAY;
+  EXPECT_EQ(table_.place_for(hash(0, 5, 9), now), nullptr) << "a lane may hold it now";
+  EXPECT_EQ(table_.place_for(hash(0, 5, 9), now + 1), met);
+  sg_flow* closed = table_.find(hash(0, 5, 3), now);
+  closed->state = SG_FLOW_CLOSING;
+  const auto later = static_cast<uint32_t>(now + 31 * second_ticks);
+  EXPECT_EQ(table_.place_for(hash(0, 5, 9), later), closed) << "a dead entry comes first";
+}
+
+TEST_F(Flows, WhatIsMetTakesNobodysPlace) {
+  for (uint64_t i = 0; i < SG_FLOW_SET_ENTRIES; i++) insert(hash(0, 5, i), now);
+  table_.find(hash(0, 5, 0), now)->state = SG_FLOW_REFUSED;
+  table_.find(hash(0, 5, 1), now)->state = SG_FLOW_CLOSING;
+  sg_flow* other = table_.find(hash(0, 5, 2), now);
+  other->state = SG_FLOW_MET;
+  other->marks = SG_FLOW_STRAY;
+  table_.find(hash(0, 5, 3), now)->state = SG_FLOW_ESTABLISHED;
+  EXPECT_EQ(table_.place_for_met(hash(0, 5, 9), static_cast<uint32_t>(now + 9 * second_ticks)),
+            nullptr);
+  EXPECT_EQ(table_.place_for_met(hash(0, 5, 9), static_cast<uint32_t>(now + 11 * second_ticks)),
+            other);
+  other->state = SG_FLOW_ESTABLISHED;
+  EXPECT_EQ(table_.place_for_met(hash(0, 5, 9), static_cast<uint32_t>(now + 800 * second_ticks)),
+            nullptr)
+      << "what closed or was refused is known, and so is what lives";
+  EXPECT_NE(table_.place_for_met(hash(0, 5, 9), static_cast<uint32_t>(now + 901 * second_ticks)),
+            nullptr);
 }
 
 // Two entries of one hash would be two truths about one connection.

@@ -228,10 +228,53 @@ TEST_F(Track, DatagramsTakeNoEntry) {
   EXPECT_EQ(entry(), nullptr);
 }
 
-TEST_F(Track, StraysTakeNoEntry) {
-  EXPECT_EQ(reason(client_.send("anything")), SG_REASON_stray);
-  EXPECT_EQ(reason(client_.send(get())), SG_REASON_request);
-  EXPECT_EQ(entry(), nullptr);
+TEST_F(Track, WhatIsMetIsKnownAfterTwoSegmentsInARow) {
+  reason(client_.acknowledge());
+  EXPECT_EQ(entry(), nullptr) << "without data there is nothing to go on from";
+  reason(client_.send("ello"));
+  ASSERT_NE(entry(), nullptr);
+  EXPECT_EQ(entry()->state, SG_FLOW_MET);
+  EXPECT_EQ(entry()->next_seq, client_.fields.seq);
+  EXPECT_NE(entry()->backend_slot, SG_NONE16);
+  reason(client_.send("ello"));
+  EXPECT_EQ(entry()->state, SG_FLOW_MET) << "it follows, but is no request";
+  reason(client_.send(get()));
+  EXPECT_EQ(entry()->state, SG_FLOW_ESTABLISHED);
+  EXPECT_EQ(entry()->marks, SG_FLOW_STRAY);
+  EXPECT_EQ(entry()->flags, SG_FLOW_PIPELINED) << "and it never gets an answer";
+  reason(client_.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhello"));
+  EXPECT_EQ(entry()->state, SG_FLOW_MET);
+  EXPECT_EQ(sg_flow_body_left(entry()), 0u) << "a body never passes unread";
+  EXPECT_EQ(entry()->next_seq, client_.fields.seq);
+}
+
+TEST_F(Track, WhatWasCutOffOfAStrayIsAwaited) {
+  const uint32_t begin_seq = client_.fields.seq;
+  reason(client_.send("a\r\n\r\nb"));
+  EXPECT_EQ(entry()->next_seq, begin_seq + 5);
+}
+
+TEST_F(Track, AStrayThatWasDroppedIsNotMet) {
+  Journey journey(
+      policy_in_force(testing::limited("{key: [client], rate: 1/min, burst: 1, over: drop}")));
+  Client other("192.0.2.1", 4001);
+  journey.send(client_.send("ello"));
+  EXPECT_EQ(journey.send(other.send("ello")).reason, SG_REASON_limit_requests_drop);
+  int entries = 0;
+  for (const sg_flow& flow : journey.flows()) entries += flow.hash != 0;
+  EXPECT_EQ(entries, 1);
+}
+
+// The record of a head in pieces is not held by a flow that reads none.
+TEST_F(Track, AHeadInPiecesThatIsGivenUpGivesItsRecordBack) {
+  reason(client_.send(get()));
+  reason(client_.send(get()));
+  EXPECT_EQ(reason(client_.send("GET /x")), SG_REASON_head_piece);
+  EXPECT_NE(entry()->kept_index, SG_NONE16);
+  EXPECT_NE(entry()->flags & SG_FLOW_IN_HEAD, 0);
+  EXPECT_EQ(reason(client_.send("\x01")), SG_REASON_stray);
+  EXPECT_EQ(entry()->kept_index, SG_NONE16);
+  EXPECT_EQ(entry()->flags, SG_FLOW_PIPELINED);
 }
 
 }  // namespace
