@@ -296,7 +296,6 @@ void Responder::refuse(Lane& lane) {
   flow.refusal_id = answer.refusal_id;
   flow.retry_after_s = answer.retry_after_s;
   flow.answer_bytes = content;
-  flow.judged.hash = flow.answer_seq + content + 1;
   sg_flow_set_credit_bytes(&flow, credit - content);
 }
 
@@ -309,7 +308,6 @@ void Responder::bury(Lane& lane) {
   flow.judged.passed_64k = passed_64k_at(flow, end);
   flow.judged.start_seq = end;  // from here on bytes are thrown away
   flow.judged.length_bytes = 0;
-  flow.judged.hash = lane.packet.ack;
   flow.state = SG_FLOW_REFUSED;
   flow.flags &= of_other;
   flow.marks = 0;

@@ -29,12 +29,6 @@ bool is_unpaid(const sg_flow& flow, const sg_packet& packet) {
          answer_header_bytes(packet) + least;
 }
 
-// Whether the client has read on behind the place of every answer: the backend's was not over
-// there, ours is lost in it, and the rest of it will never come.
-bool reads_on(const sg_flow& flow, const sg_packet& packet) {
-  return (flow.flags & SG_FLOW_OTHER) == 0 && seq_distance(flow.judged.hash, packet.ack) > 0;
-}
-
 // In whole units, rounded up, and one more for the one that has begun.
 constexpr uint8_t other_ticks_max =
     SG_FLOW_OTHER_NS_MAX / (uint64_t{SG_FLOW_TICK_NS} << SG_FLOW_OTHER_TICK_BITS) + 1;
@@ -230,7 +224,7 @@ void Tracker::track_refused(Lane& lane) {
                     packet.seq - flow.judged.start_seq >= SG_LINGER_BYTES_MAX);
   if (packet.tcp_flags & SG_TCP_RST)
     lane.found |= SG_FOUND(refused_rst);
-  else if ((packet.payload_length > 0 && is_beyond) || reads_on(flow, packet))
+  else if (packet.payload_length > 0 && is_beyond)
     lane.found |= SG_FOUND(refused_beyond);
   else if (is_unpaid(flow, packet))
     lane.found |= SG_FOUND(refused_unpaid);
