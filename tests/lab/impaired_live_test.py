@@ -186,7 +186,10 @@ class ImpairedLiveTest(unittest.TestCase):
         for client in self.clients:
             for (target, _), answer in zip(client.requests, client.answers, strict=False):
                 if answer["status"] == 200:
-                    self.assertTrue(answer["whole"], (client, f"SURGEGATE_SEED={SEED}"))
+                    # Of a client that does not wait, and whose second request was lost until it had read of the first
+                    # answer, nobody can see that (docs/threat-model.md): its connection may end within an answer.
+                    is_beyond_sight = client.kind == "pipelined" and len(client.requests) > ADMITTED_MAX
+                    self.assertTrue(answer["whole"] or is_beyond_sight, (client, f"SURGEGATE_SEED={SEED}"))
                     self.assertEqual(as_sent(answer["text"]), target)
                     self.assertIn(answer["text"], asked)
                 else:  # it is cut down where less came than it takes
