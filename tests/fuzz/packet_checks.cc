@@ -157,7 +157,8 @@ class FateCheck {
     if (answer.flags != (fin | psh | ack)) return "an answer with odd flags";
     // A late segment of before the refused request acknowledges less than that did.
     const auto ahead = static_cast<int32_t>(answer.seq - packet.ack);
-    if (ahead != 0 && !(again && ahead > 0)) return "an answer that does not stand where the client reads";
+    if (ahead != 0 && !(again && ahead > 0))
+      return "an answer that does not stand where the client reads";
     if (!again && answer.ack != packet.end_seq()) return "an answer that misses what it answers";
     if (text.empty()) return {};
     for (const auto& policy : policies_)
