@@ -149,12 +149,19 @@ class ImpairedLiveTest(unittest.TestCase):
         """All are counted, a few are shown."""
         self.assertEqual(faults[:3], [], f"{len(faults)} {what}; SURGEGATE_SEED={SEED}")
 
+    def stuck(self):
+        """Honest clients whose lost bytes the path cut otherwise when they came again, so that they began within a part that is
+        remembered as a whole: such a connection ends (docs/decisions/0003-kept-bytes.md). A path does that when its MTU falls;
+        this one all the time."""
+        return [client for client in self.clients if not client.is_hostile and client.end == "timeout"]
+
     def test_the_backend_was_asked_what_the_gate_admitted(self):
         """As many requests of each kind: a request that was judged as one and read as another is missing here and too many
         there. Of those who pipelined too many a few are lost with the connection, between nginx and its upstream."""
         asked = Counter(place_of(target) for target, _ in self.asked)
         for place in ("good", "evil"):
-            self.assertEqual(asked[place], self.admitted[place], f"/{place}; SURGEGATE_SEED={SEED}")
+            missing = self.admitted[place] - asked[place]
+            self.assertIn(missing, range(len(self.stuck()) + 1), f"/{place}; SURGEGATE_SEED={SEED}")
         self.assertLessEqual(asked["over"], self.admitted["over"])
         self.assertGreater(asked["over"], self.admitted["over"] * 0.8)
         self.assertEqual(asked.total(), asked["good"] + asked["evil"] + asked["over"])
@@ -200,8 +207,10 @@ class ImpairedLiveTest(unittest.TestCase):
     def test_every_client_comes_to_an_end(self):
         """With an answer to each request, or with a refusal, or closed by the gate behind what was admitted. On a hostile path
         the gate may have answered what only the path sent, which the client does not take: then it gives up."""
-        faults = [client for client in self.clients if not client.has_right_end()]
+        stuck = self.stuck()
+        faults = [client for client in self.clients if not client.has_right_end() and client not in stuck]
         self.none_of(faults, "that did not end so")
+        self.assertLessEqual(len(stuck), 1 + SCHEDULES // 2000, f"{stuck[:3]}; SURGEGATE_SEED={SEED}")
         patient = [client for client in self.clients if client.is_over and client.kind != "pipelined" and not client.is_hostile]
         self.assertGreater(sum(client.end == "refused" for client in patient), len(patient) * 0.8, "read their 429")
 
