@@ -132,6 +132,16 @@ TEST_F(Flows, WhatIsMetTakesNobodysPlace) {
             nullptr);
 }
 
+// Of one that was met nobody knows whether a request came: it is not given up as one without.
+TEST_F(Flows, WhatWasMetIsNotUnused) {
+  sg_flow* flow = insert(hash(0, 5, 0), now);
+  flow->state = SG_FLOW_ESTABLISHED;
+  const auto later = static_cast<uint32_t>(now + 91 * second_ticks);
+  EXPECT_TRUE(FlowTable::expired(*flow, later));
+  flow->marks = SG_FLOW_STRAY;
+  EXPECT_FALSE(FlowTable::expired(*flow, later));
+}
+
 // Two entries of one hash would be two truths about one connection.
 TEST_F(Flows, AFlowThatExpiredAndComesBackTakesItsOwnEntry) {
   for (uint64_t i = 0; i < 3; i++) insert(hash(0, 5, i), now);
