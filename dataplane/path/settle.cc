@@ -308,6 +308,7 @@ void Tracker::keep_piece(Lane& lane) {
     kept->head_began_ticks = ticks_;
     std::memcpy(kept->bytes, payload_of(lane) + lane.head_offset, lane.next_seq_after - seq);
   }
+  if (kept == nullptr) return;  // it made room for another lane's: nothing goes on from here
   if (kept->has_empty_line_only()) kept->head_began_ticks = ticks_;
   flow.flags |= SG_FLOW_IN_HEAD;
   kept->length_bytes = static_cast<uint16_t>(lane.next_seq_after - kept->start_seq);
@@ -356,6 +357,7 @@ void Tracker::remember(Lane& lane) {
 void Tracker::remember_part(sg_flow& flow, uint32_t seq, std::string_view bytes) {
   if (flow.judged.length_bytes > 0) {
     KeptHead* kept = heads_.of(flow);
+    if (kept == nullptr && (flow.marks & SG_FLOW_AHEAD) != 0) return;
     if (kept == nullptr) kept = &heads_.take(flow);
     if (kept->add_range({flow.judged.start_seq, flow.judged.hash, flow.judged.length_bytes, 0})) {
       counters_.ranges_forgotten++;

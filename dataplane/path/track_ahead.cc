@@ -158,6 +158,12 @@ void Tracker::note_ahead(Lane& lane, uint32_t seq, uint32_t bytes) const {
 void Tracker::keep_ahead(const Lane& lane) {
   sg_flow& flow = *lane.flow;
   KeptHead* kept = heads_.of(flow);
+  const bool is_lost =
+      kept == nullptr && ((flow.marks & SG_FLOW_AHEAD) || (flow.flags & SG_FLOW_IN_HEAD));
+  if (is_lost) {  // it made room for another lane's: nothing goes on from here
+    flow.marks |= SG_FLOW_AHEAD;
+    return;
+  }
   if (kept == nullptr) kept = &heads_.take(flow);
   if ((flow.marks & SG_FLOW_AHEAD) == 0) {
     if ((flow.flags & SG_FLOW_IN_HEAD) == 0) begin_record(*kept, next_syntax_seq(flow));
@@ -204,6 +210,7 @@ void Tracker::begin_record(KeptHead& kept, uint32_t seq) const {
 // The parts of the runs that were judged, each as a range behind those before it.
 void Tracker::remember_ahead(const Lane& lane) {
   const KeptHead* kept = heads_.of(*lane.flow);
+  if (kept == nullptr) return;
   for (uint32_t i = 0; i < lane.ahead_parts_count; i++) {
     StreamPart part = lane.ahead_parts[i];
     uint32_t at = part.seq - kept->start_seq;
