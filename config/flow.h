@@ -64,7 +64,7 @@ enum sg_flow_mark {
 // was judged before it is in the owner's record, or not taken any more.
 struct sg_judged {
   __u32 start_seq;
-  __u32 hash;
+  __u32 hash;          // of a tombstone: where its first answer ends; no later one is longer
   __u16 length_bytes;  // 0: nothing was judged since start_seq
   // How many multiples of 2^16 next_seq has passed, at most SG_FLOW_PASSED_64K_MAX: so that it is
   // known where the stream began.

@@ -57,7 +57,7 @@
   X(refused_resend, answered, track,                                                               \
     "data on a refused connection: answered again, or acknowledged")                               \
   X(refused_beyond, answered, track,                                                               \
-    "data on a refused connection beyond what is taken of it: reset")                              \
+    "on a refused connection, data beyond what is taken of it, or again by who read on: reset")    \
   X(refused_unpaid, dropped, track,                                                                \
     "the same, where less has come than an answer would take: answered when it is sent again")     \
   X(refused_fin, answered, track,                                                                  \

@@ -296,6 +296,7 @@ void Responder::refuse(Lane& lane) {
   flow.refusal_id = answer.refusal_id;
   flow.retry_after_s = answer.retry_after_s;
   flow.answer_bytes = content;
+  flow.judged.hash = flow.answer_seq + content + 1;
   sg_flow_set_credit_bytes(&flow, credit - content);
 }
 
@@ -308,6 +309,7 @@ void Responder::bury(Lane& lane) {
   flow.judged.passed_64k = passed_64k_at(flow, end);
   flow.judged.start_seq = end;  // from here on bytes are thrown away
   flow.judged.length_bytes = 0;
+  flow.judged.hash = lane.packet.ack;
   flow.state = SG_FLOW_REFUSED;
   flow.flags &= of_other;
   flow.marks = 0;
@@ -364,11 +366,13 @@ uint16_t Responder::repeat_content(Lane& lane, uint32_t room) {
 // acknowledged alone, a client whose answer was lost would have nothing left to send again, and
 // wait for ever. For the same reason a last byte stays unacknowledged while the answer is unread
 // and not given. What is acknowledged alone stands where the client reads on, wherever that is:
-// answers of different length may be under way.
+// answers of different length may be under way. Nor is more acknowledged to a client that has read
+// on: what it must send again shows whether it waits.
 void Responder::answer_again(Lane& lane) {
   const sg_packet packet = lane.packet;
   sg_flow& flow = *lane.flow;
-  if (seq_distance(flow.receive_next, packet.seq) <= 0 &&
+  const bool is_behind = reads_on(flow, packet.ack);
+  if (!is_behind && seq_distance(flow.receive_next, packet.seq) <= 0 &&
       seq_distance(flow.receive_next, end_seq(packet)) > 0)
     flow.receive_next = end_seq(packet);
   uint32_t credit =
@@ -385,7 +389,7 @@ void Responder::answer_again(Lane& lane) {
   }
   sg_flow_set_credit_bytes(&flow, credit - content);
   auto flags = static_cast<uint8_t>(again ? SG_TCP_FIN | SG_TCP_PSH | SG_TCP_ACK : SG_TCP_ACK);
-  uint32_t ack = flow.receive_next - (asks && !again ? 1 : 0);
+  uint32_t ack = flow.receive_next - ((asks && !again) || is_behind ? 1 : 0);
   SegmentFields fields = to_client(packet, asks ? flow.answer_seq : packet.ack, ack, flags);
   lane.frame.length = write_segment(lane.frame.bytes, lane.frame.bytes, lane, fields, content);
 }

@@ -29,6 +29,13 @@ bool is_unpaid(const sg_flow& flow, const sg_packet& packet) {
          answer_header_bytes(packet) + least;
 }
 
+// Whether a client that has read on behind the place of every answer sends again what was refused:
+// the backend's answer was not over there, ours is lost in it, and the rest of it will never come.
+// (Who only goes on was answered by a backend: in a capture that was taken without a gate.)
+bool is_lost_inside(const sg_flow& flow, const sg_packet& packet) {
+  return reads_on(flow, packet.ack) && seq_distance(flow.receive_next, packet.seq) < 0;
+}
+
 // In whole units, rounded up, and one more for the one that has begun.
 constexpr uint8_t other_ticks_max =
     SG_FLOW_OTHER_NS_MAX / (uint64_t{SG_FLOW_TICK_NS} << SG_FLOW_OTHER_TICK_BITS) + 1;
@@ -224,7 +231,7 @@ void Tracker::track_refused(Lane& lane) {
                     packet.seq - flow.judged.start_seq >= SG_LINGER_BYTES_MAX);
   if (packet.tcp_flags & SG_TCP_RST)
     lane.found |= SG_FOUND(refused_rst);
-  else if (packet.payload_length > 0 && is_beyond)
+  else if (packet.payload_length > 0 && (is_beyond || is_lost_inside(flow, packet)))
     lane.found |= SG_FOUND(refused_beyond);
   else if (is_unpaid(flow, packet))
     lane.found |= SG_FOUND(refused_unpaid);

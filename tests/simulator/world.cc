@@ -87,8 +87,8 @@ bool World::is_in_order() const {
 
 // Who asks on before he is answered may get a refusal in the middle of an answer, where the gate
 // never saw both requests at once, for one of them was lost, or late on its way or in its stack:
-// docs/threat-model.md, "an answer within an answer". What he reads is then no answer, and his TCP
-// may wait for the rest of one until it gives up.
+// docs/threat-model.md, "an answer within an answer". What he reads is then no answer; but he does
+// not wait for one.
 bool World::is_beyond_sight(const Client& client) const {
   const bool is_late = up_.lost() > 0 || up_.reorders() || client.may_ask_late();
   return client.plan().pipelines && is_late && gate_->record(client.plan().port).answered;
@@ -127,8 +127,7 @@ std::string World::fault_of(const Client& client) const {
     return fmt::format("hangs, with {} of {} answered", client.answered(),
                        client.plan().requests.size());
   const GateRecord& gate = gate_->record(client.plan().port);
-  if (client.ended() == Ended::gave_up && !may_give_up(client) && !may_be_wrong)
-    return "its TCP gave up";
+  if (client.ended() == Ended::gave_up && !may_give_up(client)) return "its TCP gave up";
   if (client.refused_with() != 0 && !gate.answered) return "it has an answer that nobody gave";
   if (client.refused_with() != 0 && client.answered() != gate.admitted && !may_be_wrong)
     return fmt::format("it takes the refusal of request {} for that of {}", gate.admitted,
