@@ -129,7 +129,7 @@ uint16_t add_answer(Draft& draft, std::string_view kind, const Answer& answer) {
   const uint16_t index = draft.next_index(draft.sections.responses, "responses", answer.place);
   const std::string status_line =
       fmt::format("HTTP/1.1 {} {}\r\nDate: ", answer.status, phrase_of(answer.status));
-  const std::string retry_label = may_retry_after(answer.status) ? "\r\nRetry-After: " : "";
+  const std::string retry_label = may_retry_after(answer.status) ? SG_RETRY_AFTER_LABEL : "";
   std::string fields = "\r\n";
   if (!answer.content_type.empty())
     fields += fmt::format("Content-Type: {}\r\n", answer.content_type);

@@ -58,8 +58,11 @@
 #define SG_HEAD_BYTES_MAX 16352
 #define SG_KEPT_RANGES_MAX 340
 // Runs of bytes beyond holes that one flow may have forwarded. Who loses or overtakes more often
-// within one head sends the rest again.
+// within one head, or farther than SG_HEAD_BYTES_MAX, sends the rest again (ahead_full).
 #define SG_AHEAD_RUNS_MAX 4
+// Heads and chunk headers in them that are remembered one by one when a hole is filled: a window of
+// 16 KB in chunks of 700 bytes. Of more those of one run are one part (ahead_parts_joined).
+#define SG_AHEAD_PARTS_APART_MAX 24
 #define SG_HEAD_DEADLINE_NS_MAX (600ull * 1000000000)
 #define SG_KEPT_HEADS_MAX 32768  // of one worker: 640 MiB
 // A tombstone gives its answer again at most so often, each time after twice the pause: a resend

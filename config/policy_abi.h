@@ -233,11 +233,12 @@ enum sg_built_in_response { SG_BUILT_IN_STATUSES(SG_ENUM_ENTRY) SG_RESPONSES_BUI
 #undef SG_ENUM_ENTRY
 #define SG_DATE_BYTES 29
 #define SG_RETRY_DIGITS_MAX 10
+#define SG_RETRY_AFTER_LABEL "\r\nRetry-After: "
 struct sg_response {
   __u64 id;
   struct sg_text name;
   struct sg_text status_line;  // "HTTP/1.1 429 Too Many Requests\r\nDate: "
-  struct sg_text retry_label;  // "\r\nRetry-After: " or empty
+  struct sg_text retry_label;  // SG_RETRY_AFTER_LABEL, or empty
   struct sg_text
       fields;  // "\r\nContent-Type: ...\r\nContent-Length: 12\r\nConnection: close\r\n\r\n"
   struct sg_text body;

@@ -79,7 +79,7 @@
   X(tcp_old_timestamp, dropped, track,                                                             \
     "a timestamp older than the newest that was read [RFC 7323 section 5]: a backend discards it") \
   X(syn_in_stream, dropped, track,                                                                 \
-    "a SYN inside another connection of this flow, or bytes that would reach over one")            \
+    "a SYN inside another connection of this flow, or a third one; or bytes that reach over one")  \
   X(out_of_order, dropped, track,                                                                  \
     "comes before the bytes in front of it, which must be read first: it is sent again")           \
   X(old_data, dropped, track, "bytes from before all that is remembered of the connection")        \

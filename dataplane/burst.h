@@ -112,8 +112,7 @@ struct Lane : Findings {
   Request request;
   // Of each run a head's end, chunk headers, and a head's beginning, but for where one run ends and
   // the next begins.
-  static constexpr uint16_t ahead_parts_apart = 24;
-  std::array<StreamPart, ahead_parts_apart + 2 * SG_AHEAD_RUNS_MAX + 1> ahead_parts;
+  std::array<StreamPart, SG_AHEAD_PARTS_APART_MAX + 2 * SG_AHEAD_RUNS_MAX + 1> ahead_parts;
 
   void take(const Frame& arrived) {
     static_cast<Findings&>(*this) = Findings{};
@@ -135,6 +134,12 @@ using Part = std::span<Lane>;
 
 inline const uint8_t* payload_of(const Lane& lane) {
   return lane.frame.bytes + lane.packet.payload_offset;
+}
+
+// offset: of the payload, at most its length.
+inline std::string_view payload_from(const Lane& lane, uint32_t offset = 0) {
+  return {reinterpret_cast<const char*>(payload_of(lane)) + offset,
+          lane.packet.payload_length - offset};
 }
 
 }  // namespace surgegate

@@ -75,9 +75,13 @@ struct ExhaustionCounter {
 
 inline constexpr std::array exhaustion_counters = {
     ExhaustionCounter{"flow_set_full", [](const Counters& c) { return c.track.flow_set_full; }},
+    ExhaustionCounter{"met_set_full", [](const Counters& c) { return c.track.met_set_full; }},
     ExhaustionCounter{"heads_evicted", [](const Counters& c) { return c.track.heads_evicted; }},
     ExhaustionCounter{"ranges_forgotten",
                       [](const Counters& c) { return c.track.ranges_forgotten; }},
+    ExhaustionCounter{"ahead_full", [](const Counters& c) { return c.track.ahead_full; }},
+    ExhaustionCounter{"ahead_parts_joined",
+                      [](const Counters& c) { return c.track.ahead_parts_joined; }},
     ExhaustionCounter{"bucket_set_full_evictions",
                       [](const Counters& c) { return c.buckets.set_full_evictions; }},
     ExhaustionCounter{"bucket_set_full_refusals",

@@ -60,9 +60,7 @@ Tracker::Comparison Tracker::compare_bytes(const Lane& lane, uint32_t end_seq) c
 bool Tracker::differs_ahead(const Lane& lane, uint32_t offset) const {
   if (forgets || (lane.flow->marks & SG_FLOW_AHEAD) == 0) return false;
   const KeptHead* kept = heads_.of(*lane.flow);
-  std::string_view fresh(reinterpret_cast<const char*>(payload_of(lane)) + offset,
-                         lane.packet.payload_length - offset);
-  return kept != nullptr && !kept->agrees(lane.packet.seq + offset, fresh);
+  return kept != nullptr && !kept->agrees(lane.packet.seq + offset, payload_from(lane, offset));
 }
 
 // From the newest range back to those that end before the segment begins.

@@ -86,9 +86,8 @@ constexpr std::string_view least_start = "HTTP/1.1 ";
 constexpr std::string_view least_date = " \r\nDate: ";
 constexpr std::string_view least_end = "\r\n\r\n";
 constexpr uint32_t status_digits = 3;
-constexpr std::string_view retry_after_label = "\r\nRetry-After: ";
 static_assert(least_start.size() + status_digits + least_date.size() + SG_DATE_BYTES +
-                      retry_after_label.size() + 5 + least_end.size() <=
+                      std::string_view(SG_RETRY_AFTER_LABEL).size() + 5 + least_end.size() <=
                   SG_LEAST_ANSWER_BYTES,
               "the least answer has a wait of five digits, a day at most");
 
@@ -211,9 +210,8 @@ Responder::Answer Responder::answer_for(const Lane& lane) const {
 // TLS has no words for how long to wait or why. Who did not begin with a ClientHello gets the end
 // of the connection alone: what it speaks is not known, and an end is an end in every protocol.
 Responder::Answer Responder::hello_answer(const Lane& lane) {
-  std::string_view payload(reinterpret_cast<const char*>(payload_of(lane)),
-                           lane.packet.payload_length);
-  return {nullptr, {}, 0, 0, false, begins_client_hello(payload) ? tls_alert : std::string_view()};
+  bool is_hello = begins_client_hello(payload_from(lane));
+  return {nullptr, {}, 0, 0, false, is_hello ? tls_alert : std::string_view()};
 }
 
 Responder::Answer Responder::plain_answer(const sg_response& response, bool without_body) {

@@ -134,12 +134,14 @@ void Tracker::settle_syn(Lane& lane) {
                      flow.state != SG_FLOW_OPENING && is_given_up(flow) &&
                      is_in_stream(flow, first_seq);
   if (!lane.reopens || begins_anew || flow.state == SG_FLOW_CLOSING) {
-    if (begins_anew) heads_.give_back(flow);
     if (lane.reopens && !begins_anew)
       replace(flow, first_seq, first_reader(lane));
     else
       open_entry(flow, first_seq, first_reader(lane));
-    flow.seen_ticks = ticks_;
+    if (begins_anew) {
+      heads_.give_back(flow);
+      flow.seen_ticks = ticks_;
+    }
     flow.mss_64 = mss_64_of(packet);
     note_stamp(flow, packet);
     flow.backend_slot = SG_NONE16;
@@ -267,13 +269,14 @@ void Tracker::begin_memory_at(sg_flow& flow, uint32_t head_seq) {
 
 void Tracker::release(sg_flow& flow, uint32_t from_seq) {
   forget_ranges(flow);
-  flow.marks &= static_cast<uint8_t>(~SG_FLOW_BODY_BEFORE);
   flow.judged.start_seq = from_seq;
   flow.judged.length_bytes = 0;
 }
 
-// All but the newest, and the record with them if it is kept for no other reason.
+// All but the newest, and the body that may be sent again in front of it; and the record with them
+// if it is kept for no other reason.
 void Tracker::forget_ranges(sg_flow& flow) {
+  flow.marks &= static_cast<uint8_t>(~SG_FLOW_BODY_BEFORE);
   if ((flow.marks & SG_FLOW_AHEAD) == 0) return heads_.give_back(flow);
   if (KeptHead* kept = heads_.of(flow)) kept->ranges_count = 0;
 }
@@ -290,7 +293,6 @@ void Tracker::move_on(const Lane& lane) {
   sg_flow_set_body_left(&flow, lane.body_left_after);
   if (flow.next_seq - floor_seq(flow) <= span_max) return;
   forget_ranges(flow);
-  flow.marks &= static_cast<uint8_t>(~SG_FLOW_BODY_BEFORE);
   uint32_t judged_end_seq = flow.judged.start_seq + flow.judged.length_bytes;
   if (flow.next_seq - flow.judged.start_seq > span_max)
     release(flow, flow.next_seq - std::min(span_max, flow.next_seq - judged_end_seq));
@@ -346,9 +348,9 @@ void Tracker::settle_request(Lane& lane) {
 void Tracker::remember(Lane& lane) {
   sg_flow& flow = *lane.flow;
   if (lane.judged_end == 0) return;
-  std::string_view bytes(reinterpret_cast<const char*>(payload_of(lane)) + lane.judged_first,
-                         size_t{lane.judged_end} - lane.judged_first);
-  remember_part(flow, lane.packet.seq + lane.judged_first, bytes);
+  const uint32_t bytes = uint32_t{lane.judged_end} - lane.judged_first;
+  remember_part(flow, lane.packet.seq + lane.judged_first,
+                payload_from(lane, lane.judged_first).substr(0, bytes));
   lane.judged_end = 0;
 }
 
@@ -357,7 +359,10 @@ void Tracker::remember(Lane& lane) {
 void Tracker::remember_part(sg_flow& flow, uint32_t seq, std::string_view bytes) {
   if (flow.judged.length_bytes > 0) {
     KeptHead* kept = heads_.of(flow);
-    if (kept == nullptr && (flow.marks & SG_FLOW_AHEAD) != 0) return;
+    // Of bytes that are lost nothing can be said by an empty record: heads_.of() has to tell.
+    bool is_lost = kept == nullptr &&
+                   ((flow.marks & SG_FLOW_AHEAD) != 0 || (flow.flags & SG_FLOW_IN_HEAD) != 0);
+    if (is_lost) return;
     if (kept == nullptr) kept = &heads_.take(flow);
     if (kept->add_range({flow.judged.start_seq, flow.judged.hash, flow.judged.length_bytes, 0})) {
       counters_.ranges_forgotten++;

@@ -6,8 +6,9 @@
 //
 // One invariant carries all of it: of a flow whose SYN was seen, everything below next_seq was
 // judged, and a backend can have read nothing else there. So heads and chunk headers are read in
-// order only; what is sent again is compared with what was judged; what can be neither is dropped,
-// by name, and TCP sends it again or does not.
+// order only, what came before its time from a copy when its turn has come; what is sent again is
+// compared with what was judged; what can be neither is dropped, by name, and TCP sends it again or
+// does not.
 #pragma once
 
 #include "dataplane/burst.h"
@@ -20,9 +21,12 @@
 namespace surgegate {
 
 struct TrackCounters {
-  uint64_t flow_set_full = 0;     // SYNs for which the table had no room
-  uint64_t heads_evicted = 0;     // kept bytes that made room for another flow's
-  uint64_t ranges_forgotten = 0;  // judged parts of streams that made room for later ones
+  uint64_t flow_set_full = 0;       // SYNs for which the table had no room
+  uint64_t met_set_full = 0;        // .. strays
+  uint64_t heads_evicted = 0;       // kept bytes that made room for another flow's
+  uint64_t ranges_forgotten = 0;    // judged parts of streams that made room for later ones
+  uint64_t ahead_full = 0;          // segments beyond holes of which no copy could be kept
+  uint64_t ahead_parts_joined = 0;  // .. of which parts are remembered as one
 };
 
 // What track keeps of flows, all of it the worker's own.
@@ -118,6 +122,7 @@ class Tracker {
   // track_ahead.cc: what comes before that which is in front of it
   void read_ahead(Lane& lane, uint32_t distance_bytes);
   sg_reason ahead_fault(const Lane& lane, uint32_t distance_bytes) const;
+  sg_reason no_room_ahead() const;
   bool may_be_piece(const Lane& lane, std::string_view run) const;
   bool read_on_ahead(Lane& lane);
   void note_held(Lane& lane, std::string_view bytes) const;

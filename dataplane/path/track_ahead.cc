@@ -1,34 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Bytes beyond a hole of the stream. They go on, so that TCP need not send them again, and a copy
 // is kept: what fills the hole is judged together with them, as if all had come in order. A backend
-// reads nothing of them before that. But it has them, and only the hole holds them back: so none of
-// them may be a request of their own, which could not be refused any more once the one in front of
-// it is admitted.
+// reads nothing of them before that. But it has them, and only the hole holds them back: so what
+// looks like a whole request does not go on, and where one did all the same (behind a body, whose
+// end only its head tells), the hole stays until it is admitted, however often that is tried.
 #include <algorithm>
 
+#include "dataplane/path/empty_line.h"
 #include "dataplane/path/track.h"
 
 namespace surgegate {
 namespace {
 
 constexpr uint8_t kept_in_order = SG_FLOW_UPGRADE | SG_FLOW_OTHER | SG_FLOW_PIPELINED;
-
-std::string_view all_payload(const Lane& lane) {
-  return {reinterpret_cast<const char*>(payload_of(lane)), lane.packet.payload_length};
-}
-
-// Whether an empty line, which may end a head, stands in these bytes: none, at their end, or
-// before.
-enum class EmptyLine : uint8_t { none, last, inside };
-
-EmptyLine find_empty_line(std::string_view bytes) {
-  for (size_t at = bytes.find('\n'); at < bytes.size(); at = bytes.find('\n', at + 1)) {
-    size_t next = at + 1 < bytes.size() && bytes[at + 1] == '\r' ? at + 2 : at + 1;
-    if (next < bytes.size() && bytes[next] == '\n')
-      return next + 1 == bytes.size() ? EmptyLine::last : EmptyLine::inside;
-  }
-  return EmptyLine::none;
-}
 
 }  // namespace
 
@@ -37,7 +21,6 @@ void Tracker::read_ahead(Lane& lane, uint32_t distance_bytes) {
   sg_reason reason = ahead_fault(lane, distance_bytes);
   lane.found |= sg_finding(reason);
   if (reason != SG_REASON_piece_ahead) return;
-  lane.head_offset = 0;
   lane.advance = Advance::ahead;
 }
 
@@ -56,21 +39,27 @@ sg_reason Tracker::ahead_fault(const Lane& lane, uint32_t distance_bytes) const 
   if ((is_ahead || in_head) && kept == nullptr) return SG_REASON_head_evicted;
   const uint32_t first = distance_bytes + (in_head ? kept->length_bytes : 0);
   const uint32_t last = first + lane.packet.payload_length;
-  if (last > SG_HEAD_BYTES_MAX) return SG_REASON_out_of_order;
-  std::string_view run = all_payload(lane);
+  if (last > SG_HEAD_BYTES_MAX) return no_room_ahead();
+  std::string_view run = payload_from(lane);
   if (is_ahead) {
     if (differs_ahead(lane, 0)) return SG_REASON_resend_differs;
-    if (!kept->has_room_for_run(first, last)) return SG_REASON_out_of_order;
+    if (!kept->has_room_for_run(first, last)) return no_room_ahead();
     run = kept->try_run(first, run);
   }
   return may_be_piece(lane, run) ? SG_REASON_piece_ahead : SG_REASON_out_of_order;
 }
 
+sg_reason Tracker::no_room_ahead() const {
+  counters_.ahead_full++;
+  return SG_REASON_out_of_order;
+}
+
 // The end of a head may be the end of the run. What else has an empty line in it may hold a whole
 // request, and so does what can be read as one, behind the end of another or not.
 bool Tracker::may_be_piece(const Lane& lane, std::string_view run) const {
-  EmptyLine line = find_empty_line(run);
-  if (line != EmptyLine::last) return line == EmptyLine::none;
+  size_t at = find_empty_line(run);
+  if (at == std::string_view::npos) return true;
+  if (empty_line_end(run, at) < run.size()) return false;
   if (run.front() == '\r') run.remove_prefix(1);
   if (run.front() == '\n') run.remove_prefix(1);
   HttpHead head;
@@ -142,11 +131,12 @@ void Tracker::note_head_ahead(Lane& lane, uint32_t seq, uint32_t end_seq) const 
 // Each chunk header by itself, for it may be sent again in a segment that is cut otherwise. Where
 // there are too many of them those of one run are one.
 void Tracker::note_ahead(Lane& lane, uint32_t seq, uint32_t bytes) const {
-  if (lane.ahead_parts_count >= Lane::ahead_parts_apart) {
+  if (lane.ahead_parts_count >= SG_AHEAD_PARTS_APART_MAX) {
     StreamPart& last = lane.ahead_parts[lane.ahead_parts_count - 1];
     uint32_t joined_bytes = seq + bytes - last.seq;
     if (heads_.of(*lane.flow)->run_from(last.seq).size() >= joined_bytes) {
       last.bytes = joined_bytes;
+      counters_.ahead_parts_joined++;
       return;
     }
   }
@@ -164,14 +154,13 @@ void Tracker::keep_ahead(const Lane& lane) {
     flow.marks |= SG_FLOW_AHEAD;
     return;
   }
+  const bool is_first = (flow.marks & SG_FLOW_AHEAD) == 0;
   if (kept == nullptr) kept = &heads_.take(flow);
-  if ((flow.marks & SG_FLOW_AHEAD) == 0) {
-    if ((flow.flags & SG_FLOW_IN_HEAD) == 0) begin_record(*kept, next_syntax_seq(flow));
-    flow.marks |= SG_FLOW_AHEAD;
-  }
-  uint32_t first = lane.packet.seq - kept->start_seq;
-  kept->try_run(first, all_payload(lane));
+  if (is_first && (flow.flags & SG_FLOW_IN_HEAD) == 0) begin_record(*kept, next_syntax_seq(flow));
+  const uint32_t first = lane.packet.seq - kept->start_seq;
+  if (is_first) kept->try_run(first, payload_from(lane));  // else ahead_fault() has
   kept->add_run(first, first + lane.packet.payload_length);
+  flow.marks |= SG_FLOW_AHEAD;
 }
 
 // settle: the segment filled a hole, or stood in front of one. What was read is ahead no more.

@@ -10,11 +10,6 @@
 namespace surgegate {
 namespace {
 
-std::string_view payload_from(const Lane& lane, uint32_t offset) {
-  return {reinterpret_cast<const char*>(payload_of(lane)) + offset,
-          lane.packet.payload_length - offset};
-}
-
 // Behind an upgrade that the backend declined, what another server may take for a request, however
 // malformed, is none of another protocol. (The first byte of a WebSocket frame has its top bit
 // set.)

@@ -93,9 +93,7 @@ bool Tracker::may_open_another_hello(const sg_flow& flow, uint32_t first_seq) {
 // The beginning was not seen. What begins like one counts as one, or where the table has no room
 // for a SYN nothing would.
 void Tracker::count_stray_hello(Lane& lane) {
-  std::string_view payload(reinterpret_cast<const char*>(payload_of(lane)),
-                           lane.packet.payload_length);
-  if (!begins_client_hello(payload)) return;
+  if (!begins_client_hello(payload_from(lane))) return;
   lane.request.head.clear();
   lane.counts_request = true;
   lane.found |= SG_FOUND(request);

@@ -18,28 +18,13 @@
 // their backend, and heads in pieces are judged by what they say as a whole.
 #include <algorithm>
 
-#include "dataplane/path/segment.h"
+#include "dataplane/path/empty_line.h"
 #include "dataplane/path/track.h"
 
 namespace surgegate {
 namespace {
 
 constexpr std::string_view line_ends = "\r\n";
-
-std::string_view data_of(const Lane& lane) {
-  return {reinterpret_cast<const char*>(payload_of(lane)), lane.packet.payload_length};
-}
-
-// The line feed behind which the first empty line stands, or npos. (Of several carriage returns
-// some readers take all for a part of the line's end.)
-size_t find_empty_line(std::string_view text) {
-  size_t at = text.find('\n');
-  for (; at != std::string_view::npos; at = text.find('\n', at + 1)) {
-    size_t next = text.find_first_not_of('\r', at + 1);
-    if (next != std::string_view::npos && text[next] == '\n') return at;
-  }
-  return at;
-}
 
 // How much of a stray segment may go where no request begins it: up to the first empty line, behind
 // which one may begin; and where it begins with line ends, these. The rest is sent again, and
@@ -49,7 +34,7 @@ uint32_t alone_end(std::string_view data) {
   if (text > 0) return static_cast<uint32_t>(text);
   size_t at = find_empty_line(data);
   if (at == std::string_view::npos) return static_cast<uint32_t>(data.size());
-  return static_cast<uint32_t>(data.find('\n', at + 1) + 1);
+  return static_cast<uint32_t>(empty_line_end(data, at));
 }
 
 // How much of a request's content may go with its head, which has used up the one place where a
@@ -61,9 +46,8 @@ uint32_t content_end(std::string_view content) {
 
 // Whether the segment goes on where the last one ended, in sequence, acknowledgement and time.
 bool goes_on(const sg_flow& flow, const sg_packet& packet) {
-  bool is_old = packet.has_timestamps && flow.newest_stamp != 0 &&
-                seq_distance(flow.newest_stamp, packet.ts_value) < 0;
-  return packet.seq == flow.next_seq && !is_old && seq_distance(flow.request_ack, packet.ack) >= 0;
+  return packet.seq == flow.next_seq && !is_stale(flow, packet) &&
+         seq_distance(flow.request_ack, packet.ack) >= 0;
 }
 
 }  // namespace
@@ -98,7 +82,7 @@ void Tracker::track_stray(Lane& lane) {
 // alone_end.)
 bool Tracker::read_on(Lane& lane) {
   const sg_flow& flow = *lane.flow;
-  const std::string_view data = data_of(lane);
+  const std::string_view data = payload_from(lane);
   bool reads = flow.reader == SG_READER_HEAD && goes_on(flow, lane.packet) &&
                (lane.packet.tcp_flags & SG_TCP_RST) == 0 &&
                line_ends.find(data[0]) == std::string_view::npos;
@@ -131,7 +115,7 @@ void Tracker::end_at_request(Lane& lane) const {
   const uint32_t begin_seq =
       flow.flags & SG_FLOW_IN_HEAD ? heads_.of(flow)->start_seq : lane.packet.seq;
   const uint32_t head_end = begin_seq + head.length_bytes - lane.packet.seq;
-  const uint32_t content = content_end(data_of(lane).substr(head_end, head.content_length));
+  const uint32_t content = content_end(payload_from(lane).substr(head_end, head.content_length));
   const bool is_whole = content == head.content_length && !head.chunked && !head.upgrade;
   lane.cut_at = static_cast<uint16_t>(head_end + content);
   lane.reader_after = is_whole ? SG_READER_HEAD : SG_READER_NONE;
@@ -139,7 +123,7 @@ void Tracker::end_at_request(Lane& lane) const {
 
 // By what it says alone; of a connection of which nothing else is known, the only way.
 void Tracker::judge_alone(Lane& lane) {
-  const std::string_view data = data_of(lane);
+  const std::string_view data = payload_from(lane);
   HttpHead& head = lane.request.head;
   const bool is_text = line_ends.find(data[0]) == std::string_view::npos;
   lane.found |= SG_FOUND(stray);
@@ -177,7 +161,10 @@ void Tracker::settle_stray(Lane& lane) {
 // Enters the flow, where there is room that nobody misses.
 bool Tracker::meet(Lane& lane) {
   lane.flow = flows_.place_for_met(lane.flow_hash, ticks_);
-  if (lane.flow == nullptr) return false;
+  if (lane.flow == nullptr) {
+    counters_.met_set_full++;
+    return false;
+  }
   heads_.give_back(*lane.flow);
   FlowTable::enter(*lane.flow, lane.flow_hash, ticks_);
   lane.flow->state = SG_FLOW_MET;

@@ -56,7 +56,13 @@ class Gate:
 
 
 class OnTheWire:
-    """For tests that have `seen`, a capture of what passed by the client."""
+    """For tests that have a `segment` and `numbers` of clients: `seen` is a capture of what passed by the client."""
+
+    def setUp(self):
+        self.number = next(self.numbers)
+        self.seen = self.segment.tmp / f"{self.id()}.pcap"
+        self.capture = self.segment.capture(self.segment.client, "eth0", self.seen)
+        self.addCleanup(self.check_the_wire)
 
     def check_that_no_more_goes_than_came(self):
         """Of each connection: what the gate itself sends to the client, against what the client has sent so far."""
@@ -85,12 +91,6 @@ class LiveTest(OnTheWire, unittest.TestCase):
         (cls.segment.tmp / "big").write_bytes(BIG)
         cls.nginx = cls.segment.serve(LISTENING.replace("location /", f"location /big {{ root {cls.segment.tmp}; }} location /", 1))
         cls.gate = Gate(cls.segment)
-
-    def setUp(self):
-        self.number = next(self.numbers)
-        self.seen = self.segment.tmp / f"{self.id()}.pcap"
-        self.capture = self.segment.capture(self.segment.client, "eth0", self.seen)
-        self.addCleanup(self.check_the_wire)
 
     def check_the_wire(self):
         self.capture.stop()

@@ -46,12 +46,6 @@ class TlsLiveTest(live_test.OnTheWire, unittest.TestCase):
         cls.nginx = cls.segment.serve(SERVERS.replace("TMP", str(tmp)))
         cls.gate = live_test.Gate(cls.segment, POLICY)
 
-    def setUp(self):
-        self.number = next(self.numbers)
-        self.seen = self.segment.tmp / f"{self.id()}.pcap"
-        self.capture = self.segment.capture(self.segment.client, "eth0", self.seen)
-        self.addCleanup(self.check_the_wire)
-
     def check_the_wire(self):
         self.capture.stop()
         self.assertEqual(witness.faults(self.seen), "")

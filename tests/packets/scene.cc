@@ -164,19 +164,12 @@ uint64_t Scene::count_named(const std::string& name, const YAML::Node& of) const
       if (image.text(records[i].name) == text(of)) return i;
     fail_at(of, "nothing of this name is in the policy");
   };
+  const auto exhaustion = std::ranges::find(exhaustion_counters, name, &ExhaustionCounter::name);
   uint64_t sum = 0;
   for (uint32_t i = 0; i < journey_->workers(); i++) {
     const Counters& c = journey_->worker(i).counters();
-    if (name == "flow_set_full")
-      sum += c.track.flow_set_full;
-    else if (name == "no_frame_for_reset")
-      sum += c.respond.no_frame_for_reset;
-    else if (name == "answers_cut")
-      sum += c.respond.answers_cut;
-    else if (name == "answers_withheld")
-      sum += c.respond.answers_withheld;
-    else if (name == "repinned")
-      sum += c.balance.repinned;
+    if (exhaustion != exhaustion_counters.end())
+      sum += exhaustion->read(c);
     else if (name == "packets_crossed")
       sum += c.packets_crossed;
     else if (name == "resets_out")

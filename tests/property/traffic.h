@@ -4,23 +4,13 @@
 #pragma once
 
 #include <algorithm>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "tests/support/frame.h"
+#include "tests/support/random.h"
 
 namespace surgegate::testing {
-
-using Random = std::mt19937_64;
-
-// 0 .. below - 1.
-inline uint64_t draw(Random& random, uint64_t below) {
-  return random() % below;
-}
-inline bool one_in(Random& random, uint64_t n) {
-  return draw(random, n) == 0;
-}
 
 // A valid frame of some kind: UDP, ICMP, fragments, extension headers, options, tags, odd flags, to
 // VIPs and to others.

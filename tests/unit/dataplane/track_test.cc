@@ -200,6 +200,68 @@ TEST_F(Track, TheOldestHeadInPiecesMakesRoom) {
   EXPECT_EQ(journey_.worker().counters().track.heads_evicted, 1u);
 }
 
+// Within one burst, too, after the flow's segment was read by its record: what was read so is not
+// used, in bytes that are another flow's by then, and nothing of the flow goes on any more.
+class RoomWithinABurst : public ::testing::Test {
+ protected:
+  static constexpr uint16_t heads = 4;
+
+  void open(Client& client) {
+    journey_.send(client.open());
+    journey_.send(client.acknowledge());
+  }
+  // The oldest record is client_'s; another flow's first piece comes in one burst with this.
+  void make_room_before(const Bytes& frame) {
+    for (uint16_t i = 1; i < heads; i++) {
+      Client other("192.0.2.7", static_cast<uint16_t>(2000 + i));
+      open(other);
+      journey_.send(other.send("GET /"));
+    }
+    Client last("192.0.2.8", 2000);
+    open(last);
+    journey_.offer(last.send("GET /"));
+    number_ = journey_.offer(frame);
+    journey_.poll();
+    EXPECT_EQ(journey_.worker().counters().track.heads_evicted, 1u);
+  }
+  sg_reason reason(const Bytes& frame) { return journey_.send(frame).reason; }
+  Bytes ahead(uint32_t distance_bytes, std::string_view payload) const {
+    Client later = client_;
+    later.fields.seq += distance_bytes;
+    return later.send(payload);
+  }
+
+  Journey journey_{policy_in_force(testing::shop()), {.kept_heads_max = heads}};
+  Client client_{"192.0.2.1", 4000};
+  uint64_t number_ = 0;
+};
+
+TEST_F(RoomWithinABurst, OfAHeadInPieces) {
+  open(client_);
+  ASSERT_EQ(reason(client_.send("GET / HTTP/1.1\r\n")), SG_REASON_head_piece);
+  make_room_before(Client(client_).send("Host: a\r\n"));
+  EXPECT_EQ(journey_.fate(number_).reason, SG_REASON_head_piece);
+  EXPECT_EQ(reason(client_.send("Host: a\r\n\r\n")), SG_REASON_head_evicted);
+}
+
+TEST_F(RoomWithinABurst, OfBytesAhead) {
+  open(client_);
+  ASSERT_EQ(reason(ahead(100, "x")), SG_REASON_piece_ahead);
+  make_room_before(ahead(300, "y"));
+  EXPECT_EQ(journey_.fate(number_).reason, SG_REASON_piece_ahead);
+  EXPECT_EQ(reason(client_.send(get())), SG_REASON_head_evicted);
+}
+
+TEST_F(RoomWithinABurst, OfWhatFillsAHole) {
+  open(client_);
+  const std::string rest = "Host: a\r\n\r\n", line = "GET / HTTP/1.1\r\n";
+  ASSERT_EQ(reason(ahead(static_cast<uint32_t>(line.size()), rest)), SG_REASON_piece_ahead);
+  make_room_before(Client(client_).send(line));
+  EXPECT_EQ(journey_.fate(number_).reason, SG_REASON_request);
+  client_.fields.seq += static_cast<uint32_t>(line.size() + rest.size());
+  EXPECT_EQ(reason(client_.send(get())), SG_REASON_head_evicted);
+}
+
 // Of a judged head in pieces whose record had to make room only the last piece can be compared, by
 // its hash; what came before it is not taken any more, whatever it is.
 TEST_F(Track, OfAHeadThatIsKeptNoMoreTheLastPieceIsCompared) {
