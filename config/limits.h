@@ -33,6 +33,12 @@
 // Where two connections may be read at the backend, both are watched for so long: longer than
 // servers wait for the next bytes of a connection (75 s is nginx's, and the longest that is usual).
 #define SG_FLOW_OTHER_NS_MAX (90ull * 1000000000)
+// A port that is used again and again leaves one stream after the other behind. Those of three
+// periods of 52 s (six units of sg_earlier.since) are borne in mind, the last one included: for 94
+// s at least. No longer than 155 s: a stack goes round its sequence numbers in 274 s [Linux], and
+// would find no place where a connection may begin.
+#define SG_FLOW_EARLIER_PERIODS 3
+#define SG_FLOW_EARLIER_PERIOD_UNITS 6
 // How long a connection must have been silent before another may go on in its place: at a request's
 // beginning, and elsewhere.
 #define SG_FLOW_SILENT_NS (20ull * 1000000000)
@@ -46,7 +52,7 @@
 // dropped as out_of_order.
 #define SG_WINDOW_BYTES_MAX (1ull << 30)
 // So many multiples of 2^16 of a stream are counted, 2 GiB. Of a longer one it is not known where
-// it began, and every sequence number may lie in it.
+// it began, and it is taken to have begun there.
 #define SG_FLOW_PASSED_64K_MAX 0x7fff
 
 // --- HTTP --------------------------------------------------------------------------------------

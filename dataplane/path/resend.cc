@@ -38,7 +38,7 @@ KeptRange as_range(const sg_judged& judged) {
 
 // Nothing from before this is taken any more.
 uint32_t Tracker::floor_seq(const sg_flow& flow) const {
-  if (flow.marks & SG_FLOW_BODY_BEFORE) return flow.other_low_seq;
+  if (flow.marks & SG_FLOW_BODY_BEFORE) return flow.body_seq;
   const KeptHead* kept = heads_.of(flow);
   bool has_ranges = kept != nullptr && kept->ranges_count > 0;
   return has_ranges ? kept->range(0).start_seq : flow.judged.start_seq;

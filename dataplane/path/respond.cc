@@ -293,7 +293,7 @@ void Responder::refuse(Lane& lane) {
   flow.flags |= answer.without_body ? SG_FLOW_ANSWER_HEAD : 0;
   flow.refusal_id = answer.refusal_id;
   flow.retry_after_s = answer.retry_after_s;
-  flow.answer_bytes = content;
+  flow.judged.answer_bytes = content;
   flow.judged.hash = flow.answer_seq + content + 1;
   sg_flow_set_credit_bytes(&flow, credit - content);
 }
@@ -301,20 +301,19 @@ void Responder::refuse(Lane& lane) {
 // The entry becomes a tombstone. Another connection that the backend may be reading is not
 // forgotten over this one.
 void Responder::bury(Lane& lane) {
-  constexpr uint8_t of_other = SG_FLOW_OTHER | SG_FLOW_OTHER_SYN | SG_FLOW_OTHER_DEAD;
   sg_flow& flow = *lane.flow;
   uint32_t end = known_end_seq(lane);
-  flow.judged.passed_64k = passed_64k_at(flow, end);
+  flow.judged.passed_64k = passed_64k_at(flow, flow.next_seq, end);
   flow.judged.start_seq = end;  // from here on bytes are thrown away
-  flow.judged.length_bytes = 0;
   flow.judged.hash = lane.packet.ack;
   flow.state = SG_FLOW_REFUSED;
-  flow.flags &= of_other;
-  flow.marks = 0;
+  flow.flags &= SG_FLOW_OTHER | SG_FLOW_OTHER_SYN;
+  flow.marks &= SG_FLOW_OTHER_TUNNEL | SG_FLOW_EARLIER;
   flow.answer_seq = lane.packet.ack;
   flow.receive_next = end;
   flow.answers_again = 0;
-  flow.answer_bytes = 0;
+  flow.credit_16 = 0;
+  flow.judged.answer_bytes = 0;
   flow.seen_ticks = flow_ticks(now_.monotonic_ns);
 }
 
@@ -342,7 +341,7 @@ uint16_t Responder::repeat_content(Lane& lane, uint32_t room) {
   const sg_flow& flow = *lane.flow;
   if (lane.service->protocol == SG_TLS) {
     // The alert, whatever a new policy says; or the end alone, if that was all.
-    if (tls_alert.size() > std::min<uint32_t>(room, flow.answer_bytes)) return 0;
+    if (tls_alert.size() > std::min<uint32_t>(room, flow.judged.answer_bytes)) return 0;
     put(lane.frame.bytes + segment_header_bytes(lane, lane.packet.has_timestamps), tls_alert);
     return tls_alert.size();
   }
@@ -353,7 +352,7 @@ uint16_t Responder::repeat_content(Lane& lane, uint32_t room) {
   answer.retry_after_s = flow.retry_after_s;
   if (refusal->limit != nullptr) answer.ratelimit = ratelimit_of(*refusal->limit, response);
   uint8_t* to = lane.frame.bytes + segment_header_bytes(lane, lane.packet.has_timestamps);
-  room = std::min<uint32_t>(room, flow.answer_bytes);
+  room = std::min<uint32_t>(room, flow.judged.answer_bytes);
   for (Form form : {Form::whole, Form::without_ratelimit, Form::without_body, Form::least})
     if (content_bytes(answer, form) <= room) return write_content(to, answer, form);
   return 0;
@@ -371,8 +370,10 @@ void Responder::answer_again(Lane& lane) {
   sg_flow& flow = *lane.flow;
   const bool is_behind = reads_on(flow, packet.ack);
   if (!is_behind && seq_distance(flow.receive_next, packet.seq) <= 0 &&
-      seq_distance(flow.receive_next, end_seq(packet)) > 0)
+      seq_distance(flow.receive_next, end_seq(packet)) > 0) {
+    flow.judged.passed_64k = passed_64k_at(flow, flow.receive_next, end_seq(packet));
     flow.receive_next = end_seq(packet);
+  }
   uint32_t credit =
       sg_flow_credit_bytes(&flow) + bytes_that_came(packet) - answer_header_bytes(packet);
   const bool asks = is_answer_unread(flow, packet.ack);
@@ -380,10 +381,10 @@ void Responder::answer_again(Lane& lane) {
   if (asks && !may_give) counters_.answers_withheld++;
   uint16_t content =
       may_give ? repeat_content(lane, std::min(credit, content_room(lane))) : uint16_t{0};
-  bool again = content > 0 || (may_give && flow.answer_bytes == 0);
+  bool again = content > 0 || (may_give && flow.judged.answer_bytes == 0);
   if (again) {
     flow.answers_again++;
-    flow.answer_bytes = content;
+    flow.judged.answer_bytes = content;
   }
   sg_flow_set_credit_bytes(&flow, credit - content);
   auto flags = static_cast<uint8_t>(again ? SG_TCP_FIN | SG_TCP_PSH | SG_TCP_ACK : SG_TCP_ACK);

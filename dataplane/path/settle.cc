@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "dataplane/path/decide.h"
+#include "dataplane/path/earlier.h"
 #include "dataplane/path/segment.h"
 #include "dataplane/path/track.h"
 
@@ -111,6 +112,7 @@ void Tracker::add_credit(const Lane& lane) {
 // client had acknowledged then shows, when it asks again, whether an answer is still on its way.
 void Tracker::note_refusal(const Lane& lane) {
   sg_flow& flow = *lane.flow;
+  if (flow.state == SG_FLOW_REFUSED) return;
   if (lane.requests_admitted > 0) flow.silent_refusals = 0;
   if (!is_refused_in_silence(lane.reason)) return;
   if ((flow.silent_refusals & ~SG_FLOW_ACK_NOTED) < SG_SILENT_REFUSALS_MAX) flow.silent_refusals++;
@@ -129,19 +131,11 @@ void Tracker::settle_syn(Lane& lane) {
   sg_flow& flow = *lane.flow;
   const sg_packet& packet = lane.packet;
   uint32_t first_seq = packet.seq + 1;
-  // Within a stream of which no backend waits for more: that is forgotten.
-  bool begins_anew = lane.reopens && lane.service->protocol == SG_HTTP &&
-                     flow.state != SG_FLOW_OPENING && is_given_up(flow) &&
-                     is_in_stream(flow, first_seq);
-  if (!lane.reopens || begins_anew || flow.state == SG_FLOW_CLOSING) {
-    if (lane.reopens && !begins_anew)
-      replace(flow, first_seq, first_reader(lane));
+  if (!lane.reopens || flow.state == SG_FLOW_CLOSING) {
+    if (lane.reopens)
+      replace(flow, first_seq, first_reader(lane), earlier_with_this(flow, ticks_));
     else
       open_entry(flow, first_seq, first_reader(lane));
-    if (begins_anew) {
-      heads_.give_back(flow);
-      flow.seen_ticks = ticks_;
-    }
     flow.mss_64 = mss_64_of(packet);
     note_stamp(flow, packet);
     flow.backend_slot = SG_NONE16;
@@ -149,53 +143,57 @@ void Tracker::settle_syn(Lane& lane) {
   }
   flow.other_seq = first_seq;
   flow.other_since = other_ticks(ticks_);
-  if (flow.state != SG_FLOW_REFUSED) flow.other_low_seq = first_seq;
-  flow.marks &= static_cast<uint8_t>(~SG_FLOW_BODY_BEFORE);
   flow.flags |= SG_FLOW_OTHER | SG_FLOW_OTHER_SYN;
 }
 
-// judged.passed_64k of the other connection: of one that goes on here it counts from where that
-// began, which in a tombstone is not known any more.
-uint16_t Tracker::passed_64k_of_other(const sg_flow& flow) {
-  if (flow.flags & SG_FLOW_OTHER_SYN) return 0;
-  if (flow.state == SG_FLOW_REFUSED) return SG_FLOW_PASSED_64K_MAX;
-  uint32_t passed = ((flow.other_seq >> 16) - (flow.other_low_seq >> 16)) & 0xffff;
-  return static_cast<uint16_t>(std::min<uint32_t>(passed, SG_FLOW_PASSED_64K_MAX));
-}
-
-// Begins another connection in this entry, and remembers where the backend may be in the old one;
-// of a TLS connection only while its first byte has not come, for behind that nothing is judged.
-void Tracker::replace(sg_flow& flow, uint32_t first_seq, uint8_t reader) {
-  bool was_refused = flow.state == SG_FLOW_REFUSED;
-  uint32_t end_seq = stream_end_seq(flow);
-  uint32_t low_seq = flow.state == SG_FLOW_OPENING ? end_seq : stream_begin_seq(flow);
-  bool is_forgotten = reader == SG_READER_HELLO && (was_refused || flow.reader != reader);
-  bool is_tunnel = !was_refused && flow.reader == SG_READER_TUNNEL;
-  bool begins = flow.reader == SG_READER_HEAD || flow.reader == SG_READER_HELLO;
-  bool at_head =
-      was_refused || (begins && end_seq == flow.next_seq && (flow.flags & SG_FLOW_IN_HEAD) == 0);
+// Begins another connection in this entry. What the backend may have of the old one is borne in
+// mind, and where that can be read on it may be taken up again: but not behind a close or a
+// refusal, which its own client brought about; and of a TLS connection while its first byte has not
+// come, for behind that nothing is judged.
+void Tracker::replace(sg_flow& flow, uint32_t first_seq, uint8_t reader, sg_earlier earlier) {
+  const uint32_t end_seq = stream_end_seq(flow);
+  const bool is_tls = reader == SG_READER_HELLO;
+  const bool is_tunnel = flow.reader == SG_READER_TUNNEL;
+  const bool at_head = flow.reader == SG_READER_HEAD && end_seq == flow.next_seq &&
+                       (flow.flags & SG_FLOW_IN_HEAD) == 0 && (flow.marks & SG_FLOW_AHEAD) == 0;
+  const bool is_live = flow.state == SG_FLOW_ESTABLISHED || flow.state == SG_FLOW_OPENING;
+  const bool is_near = end_seq - earlier_begin_seq(earlier, 0) < SG_FLOW_PASSED_64K_MAX << 16;
+  const bool may_go_on = is_tls ? flow.state != SG_FLOW_REFUSED && flow.reader == SG_READER_HELLO
+                                : is_live && (at_head || is_tunnel) && is_near;
   heads_.give_back(flow);
   open_entry(flow, first_seq, reader);
   flow.seen_ticks = ticks_;
+  if (!is_tls) {
+    flow.earlier = earlier;
+    flow.marks |= SG_FLOW_EARLIER;
+  }
+  if (!may_go_on) return;
   flow.other_seq = end_seq;
-  flow.other_low_seq = low_seq;
   flow.other_since = other_ticks(ticks_);
-  flow.flags = at_head || is_tunnel ? SG_FLOW_OTHER : SG_FLOW_OTHER | SG_FLOW_OTHER_DEAD;
+  flow.flags |= SG_FLOW_OTHER;
   if (is_tunnel) flow.marks |= SG_FLOW_OTHER_TUNNEL;
-  if (is_forgotten) flow.flags = 0;
 }
 
-// The connection that a SYN wanted to open in place of this one has begun. It keeps the backend, to
-// which its SYN went. Whoever knows addresses and ports can make it look so: the old one goes on
-// with its next segment, and nothing is answered, but for where nothing had begun or a tombstone
-// was, which nobody but its own client can end.
+// The connection that a SYN wanted to open in place of this one has begun, or the one goes on that
+// was replaced. It keeps the backend, to which its SYN went. Whoever knows addresses and ports can
+// make it look so: the old one goes on with its next segment, and nothing is answered, but for
+// where nothing had begun or a tombstone was, which nobody but its own client can end.
+//
+// Of one that is taken up again only that is known, that it began behind all earlier ones (all
+// within what passed_64k reaches: replace). Those, and this one, now lie between where this one
+// began and where that one did.
 void Tracker::begin_other(Lane& lane) {
   sg_flow& flow = *lane.flow;
-  bool may_answer = flow.state == SG_FLOW_REFUSED || flow.state == SG_FLOW_OPENING;
-  const uint16_t passed_64k = passed_64k_of_other(flow);
+  const bool may_answer = flow.state == SG_FLOW_REFUSED || flow.state == SG_FLOW_OPENING;
+  const bool is_new = (flow.flags & SG_FLOW_OTHER_SYN) != 0;
   const bool is_tunnel = (flow.marks & SG_FLOW_OTHER_TUNNEL) != 0;
-  replace(flow, lane.packet.seq, is_tunnel ? uint8_t{SG_READER_TUNNEL} : first_reader(lane));
-  flow.judged.passed_64k = passed_64k;
+  const bool has_earlier = (flow.marks & SG_FLOW_EARLIER) != 0;
+  const auto begin_64k = static_cast<__u16>(stream_begin_seq(flow) >> 16);
+  const auto passed_64k = static_cast<__u16>(
+      (flow.other_seq >> 16) - (has_earlier ? flow.earlier.begin_64k : flow.other_seq >> 16));
+  replace(flow, lane.packet.seq, is_tunnel ? uint8_t{SG_READER_TUNNEL} : first_reader(lane),
+          is_new ? earlier_with_this(flow, ticks_) : sg_earlier{begin_64k, other_ticks(ticks_), 0});
+  flow.judged.passed_64k = is_new ? 0 : std::min<__u16>(passed_64k, SG_FLOW_PASSED_64K_MAX);
   note_stamp(flow, lane.packet);
   if (!may_answer) flow.flags |= SG_FLOW_PIPELINED;
 }
@@ -259,12 +257,12 @@ void Tracker::note_syntax(Lane& lane) {
 // .. but for a body in front of it, which the backend may not have taken as a whole yet.
 void Tracker::begin_memory_at(sg_flow& flow, uint32_t head_seq) {
   uint32_t body_seq = flow.judged.start_seq + flow.judged.length_bytes;
-  bool has_body = (flow.flags & SG_FLOW_OTHER) == 0 && flow.judged.length_bytes > 0 &&
+  bool has_body = (flow.marks & SG_FLOW_EARLIER) == 0 && flow.judged.length_bytes > 0 &&
                   seq_distance(body_seq, head_seq) > 0;
   release(flow, head_seq);
   if (!has_body) return;
   flow.marks |= SG_FLOW_BODY_BEFORE;
-  flow.other_low_seq = body_seq;
+  flow.body_seq = body_seq;
 }
 
 void Tracker::release(sg_flow& flow, uint32_t from_seq) {
@@ -287,7 +285,7 @@ void Tracker::forget_ranges(sg_flow& flow) {
 void Tracker::move_on(const Lane& lane) {
   constexpr uint32_t span_max = SG_WINDOW_BYTES_MAX / 2 * 3;
   sg_flow& flow = *lane.flow;
-  flow.judged.passed_64k = passed_64k_at(flow, lane.next_seq_after);
+  flow.judged.passed_64k = passed_64k_at(flow, flow.next_seq, lane.next_seq_after);
   flow.next_seq = lane.next_seq_after;
   flow.reader = lane.reader_after;
   sg_flow_set_body_left(&flow, lane.body_left_after);
@@ -319,7 +317,7 @@ void Tracker::keep_piece(Lane& lane) {
 
 // All in front of seq was read.
 void Tracker::go_on_at(sg_flow& flow, uint32_t seq) {
-  flow.judged.passed_64k = passed_64k_at(flow, seq);
+  flow.judged.passed_64k = passed_64k_at(flow, flow.next_seq, seq);
   flow.next_seq = seq;
   sg_flow_set_body_left(&flow, 0);
 }

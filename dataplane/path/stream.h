@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Where the stream of a flow begins and ends, as far as its entry tells.
+// Where the stream of a flow begins and ends, as far as its entry tells. (earlier.h: and those of
+// the connections before it.)
 #pragma once
 
 #include <algorithm>
@@ -46,35 +47,19 @@ inline bool is_stale(const sg_flow& flow, const sg_packet& packet) {
          seq_distance(flow.newest_stamp, packet.ts_value) < 0;
 }
 
-// What judged.passed_64k becomes when next_seq moves on to seq, in front of it by less than 2^32.
-inline uint16_t passed_64k_at(const sg_flow& flow, uint32_t seq) {
-  uint32_t more = ((seq >> 16) - (flow.next_seq >> 16)) & 0xffff;
+// What judged.passed_64k becomes when a stream goes on from one place to another in front of it, by
+// less than 2^32.
+inline uint16_t passed_64k_at(const sg_flow& flow, uint32_t from_seq, uint32_t seq) {
+  uint32_t more = ((seq >> 16) - (from_seq >> 16)) & 0xffff;
   return static_cast<uint16_t>(
       std::min<uint32_t>(flow.judged.passed_64k + more, SG_FLOW_PASSED_64K_MAX));
 }
 
-// flow.other_since of something that is noted now. ticks: flow_ticks().
-inline uint8_t other_ticks(uint32_t ticks) {
-  return static_cast<uint8_t>(ticks >> SG_FLOW_OTHER_TICK_BITS);
-}
-
-// A place before which the stream did not begin, and by at most 2^16 bytes.
+// A place before which the stream did not begin, and by at most 2^16 bytes. (Of one that is longer
+// than SG_FLOW_PASSED_64K_MAX says: as far back as that.)
 inline uint32_t stream_begin_seq(const sg_flow& flow) {
   uint32_t at = flow.state == SG_FLOW_REFUSED ? flow.receive_next : flow.next_seq;
   return ((at >> 16) - flow.judged.passed_64k) << 16;
-}
-
-// Whether a backend that has not taken all that was forwarded may wait for this byte; or, of a
-// connection that was not closed, for one so little behind it that no stack would begin another one
-// there. Where that cannot be told, it may.
-inline bool is_in_stream(const sg_flow& flow, uint32_t seq) {
-  bool is_live = flow.state == SG_FLOW_ESTABLISHED;
-  uint64_t ahead = flow.state == SG_FLOW_REFUSED ? 0 : sg_flow_body_left(&flow);
-  if (is_live) ahead += SG_FLOW_SYN_AHEAD_BYTES;
-  if (flow.judged.passed_64k == SG_FLOW_PASSED_64K_MAX || ahead >= SG_WINDOW_BYTES_MAX) return true;
-  uint32_t begin_seq = stream_begin_seq(flow);
-  uint32_t end_seq = stream_end_seq(flow) + (is_live ? SG_FLOW_SYN_AHEAD_BYTES : 0);
-  return seq - begin_seq <= end_seq - begin_seq;
 }
 
 }  // namespace surgegate

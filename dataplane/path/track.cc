@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "dataplane/path/earlier.h"
 #include "dataplane/path/segment.h"
 #include "dataplane/path/stream.h"
 
@@ -24,7 +25,7 @@ bool is_unpaid(const sg_flow& flow, const sg_packet& packet) {
   bool asks = packet.payload_length > 0 || (packet.tcp_flags & SG_TCP_FIN) != 0;
   if (!asks || !is_answer_unread(flow, packet.ack) || flow.answers_again >= SG_ANSWERS_AGAIN_MAX)
     return false;
-  uint32_t least = std::min<uint32_t>(flow.answer_bytes, SG_LEAST_ANSWER_BYTES);
+  uint32_t least = std::min<uint32_t>(flow.judged.answer_bytes, SG_LEAST_ANSWER_BYTES);
   return sg_flow_credit_bytes(&flow) + bytes_that_came(packet) <
          answer_header_bytes(packet) + least;
 }
@@ -35,10 +36,6 @@ bool is_unpaid(const sg_flow& flow, const sg_packet& packet) {
 bool is_lost_inside(const sg_flow& flow, const sg_packet& packet) {
   return reads_on(flow, packet.ack) && seq_distance(flow.receive_next, packet.seq) < 0;
 }
-
-// In whole units, rounded up, and one more for the one that has begun.
-constexpr uint8_t other_ticks_max =
-    SG_FLOW_OTHER_NS_MAX / (uint64_t{SG_FLOW_TICK_NS} << SG_FLOW_OTHER_TICK_BITS) + 1;
 
 }  // namespace
 
@@ -120,22 +117,18 @@ uint64_t Tracker::silent_ns(const sg_flow& flow) const {
   return uint64_t{ticks_ - flow.seen_ticks} * SG_FLOW_TICK_NS;
 }
 
-// No backend waits for more of it. (Both ends are rounded down to a tick.)
-bool Tracker::is_given_up(const sg_flow& flow) const {
-  return silent_ns(flow) > SG_FLOW_OTHER_NS_MAX + SG_FLOW_TICK_NS;
-}
-
 void Tracker::forget_other(sg_flow& flow) {
-  flow.flags &= static_cast<uint8_t>(~(SG_FLOW_OTHER | SG_FLOW_OTHER_SYN | SG_FLOW_OTHER_DEAD));
+  flow.flags &= static_cast<uint8_t>(~(SG_FLOW_OTHER | SG_FLOW_OTHER_SYN));
   flow.marks &= static_cast<uint8_t>(~SG_FLOW_OTHER_TUNNEL);
 }
 
-// What the entry says of things that are gone: a connection that no backend holds any more, and a
+// What the entry says of things that are gone: connections that no backend holds any more, and a
 // record that another flow took. Of a head whose beginning was in that nothing can be compared.
 void Tracker::forget_lost(sg_flow& flow) {
-  if ((flow.flags & SG_FLOW_OTHER) &&
-      static_cast<uint8_t>(other_ticks(ticks_) - flow.other_since) > other_ticks_max)
+  if ((flow.flags & SG_FLOW_OTHER) && is_past(flow.other_since, SG_FLOW_OTHER_NS_MAX, ticks_))
     forget_other(flow);
+  if ((flow.marks & SG_FLOW_EARLIER) && is_past(flow.earlier.since, SG_FLOW_IDLE_NS_MAX, ticks_))
+    flow.marks &= static_cast<uint8_t>(~SG_FLOW_EARLIER);
   if (flow.state == SG_FLOW_REFUSED || flow.kept_index == SG_NONE16) return;
   if (heads_.of(flow) != nullptr) return;
   flow.kept_index = SG_NONE16;
@@ -161,7 +154,7 @@ bool Tracker::is_of_another(const Lane& lane) const {
 // changes nothing, until a segment comes that continues it. Only a connection that was closed
 // where the backend takes that makes room at once. From then on there are two streams that the
 // backend may be reading, and what is read here must not be a different thing in the other: they
-// may not overlap, and there are never three.
+// may not overlap. (earlier.h)
 void Tracker::track_syn(Lane& lane) {
   if (lane.flow == nullptr) return track_first_syn(lane);
   sg_flow& flow = *lane.flow;
@@ -192,16 +185,15 @@ void Tracker::track_first_syn(Lane& lane) {
   settle_syn(lane);
 }
 
-// While nothing was read a second SYN may stand anywhere: who forged one before it must not lock
-// out who comes after. (There is no third: a backend may have answered any, and begins with that of
-// which the handshake completes.) No backend waits for more of what was silent for so long.
+// While nothing was read a second SYN may stand anywhere, but so near to the first that they could
+// not be told apart: who forged one before it must not lock out who comes after. There is no third:
+// a backend may have answered any, and begins with that of which the handshake completes.
 bool Tracker::may_open_another(const Lane& lane, uint32_t first_seq) const {
   const sg_flow& flow = *lane.flow;
   if (lane.service->protocol == SG_TLS) return may_open_another_hello(flow, first_seq);
   if (flow.reader == SG_READER_NONE && flow.state != SG_FLOW_REFUSED) return true;
-  bool has_other = (flow.flags & SG_FLOW_OTHER) != 0;
-  if (has_other) return false;
-  return flow.state == SG_FLOW_OPENING || is_given_up(flow) || !is_in_stream(flow, first_seq);
+  if ((flow.flags & SG_FLOW_OTHER) != 0 || is_in_stream(flow, first_seq, ticks_)) return false;
+  return flow.state != SG_FLOW_OPENING || first_seq >> 16 != flow.next_seq >> 16;
 }
 
 // Whether this segment is the first of the connection that may go on in this one's place. Who only
@@ -209,8 +201,8 @@ bool Tracker::may_open_another(const Lane& lane, uint32_t first_seq) const {
 // and goes on with its next segment if it was.
 bool Tracker::begins_other(const Lane& lane) const {
   const sg_flow& flow = *lane.flow;
-  bool is_there = (flow.flags & (SG_FLOW_OTHER | SG_FLOW_OTHER_DEAD)) == SG_FLOW_OTHER &&
-                  lane.packet.seq == flow.other_seq && flow.other_seq != stream_end_seq(flow) &&
+  bool is_there = (flow.flags & SG_FLOW_OTHER) != 0 && lane.packet.seq == flow.other_seq &&
+                  flow.other_seq != stream_end_seq(flow) &&
                   (lane.packet.tcp_flags & SG_TCP_RST) == 0;
   if (!is_there) return false;
   bool is_syns = (flow.flags & SG_FLOW_OTHER_SYN) != 0;

@@ -87,7 +87,6 @@ class Tracker {
   bool is_of_another(const Lane& lane) const;
   bool takes_entry_of(const Lane& lane, const Occurrences& others) const;
   uint64_t silent_ns(const sg_flow& flow) const;
-  bool is_given_up(const sg_flow& flow) const;
   static void forget_other(sg_flow& flow);
   void forget_lost(sg_flow& flow);
 
@@ -140,7 +139,7 @@ class Tracker {
   void pass_beside_hello(Lane& lane);
   void settle_hello(const Lane& lane);
   void settle_syn_again(const Lane& lane);
-  static bool may_open_another_hello(const sg_flow& flow, uint32_t first_seq);
+  bool may_open_another_hello(const sg_flow& flow, uint32_t first_seq) const;
   static void count_stray_hello(Lane& lane);
 
   // resend.cc: what was judged before
@@ -154,8 +153,7 @@ class Tracker {
   // settle.cc
   void settle_forwarded(Lane& lane);
   void settle_syn(Lane& lane);
-  void replace(sg_flow& flow, uint32_t first_seq, uint8_t reader);
-  static uint16_t passed_64k_of_other(const sg_flow& flow);
+  void replace(sg_flow& flow, uint32_t first_seq, uint8_t reader, sg_earlier earlier);
   void begin_other(Lane& lane);
   void move_on(const Lane& lane);
   void keep_piece(Lane& lane);

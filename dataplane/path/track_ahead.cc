@@ -6,6 +6,7 @@
 // end only its head tells), the hole stays until it is admitted, however often that is tried.
 #include <algorithm>
 
+#include "dataplane/path/earlier.h"
 #include "dataplane/path/empty_line.h"
 #include "dataplane/path/track.h"
 
@@ -40,6 +41,8 @@ sg_reason Tracker::ahead_fault(const Lane& lane, uint32_t distance_bytes) const 
   const uint32_t first = distance_bytes + (in_head ? kept->length_bytes : 0);
   const uint32_t last = first + lane.packet.payload_length;
   if (last > SG_HEAD_BYTES_MAX) return no_room_ahead();
+  if (lane.packet.seq + lane.packet.payload_length - flow.next_seq > room_bytes(flow))
+    return SG_REASON_syn_in_stream;
   std::string_view run = payload_from(lane);
   if (is_ahead) {
     if (differs_ahead(lane, 0)) return SG_REASON_resend_differs;

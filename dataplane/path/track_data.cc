@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "dataplane/path/earlier.h"
 #include "dataplane/path/http_scan.h"
 #include "dataplane/path/track.h"
 
@@ -87,12 +88,8 @@ void Tracker::read_syntax(Lane& lane) {
 // Behind an upgrade nothing is read, but where another connection may begin; what is new is
 // counted, as of a body.
 void Tracker::read_tunnel(Lane& lane, int64_t start) {
-  const sg_flow& flow = *lane.flow;
-  uint32_t begin_seq = flow.other_seq - 1;
-  bool reaches =
-      seq_distance(begin_seq, lane.packet.seq + lane.packet.payload_length) > 0 &&
-      seq_distance(begin_seq, lane.packet.seq) < static_cast<int32_t>(SG_WINDOW_BYTES_MAX);
-  if ((flow.flags & SG_FLOW_OTHER) != 0 && reaches) {
+  const int64_t end = start + lane.packet.payload_length;
+  if (static_cast<uint64_t>(end) > room_bytes(*lane.flow)) {
     lane.found |= SG_FOUND(syn_in_stream);
     return;
   }
@@ -123,16 +120,13 @@ bool Tracker::passes_as_body(Lane& lane, int64_t start, uint64_t body) const {
 // that; and so could what stands at it, but where both begin a head.
 bool Tracker::reaches_over_other(const Lane& lane) const {
   const sg_flow& flow = *lane.flow;
-  if ((flow.flags & SG_FLOW_OTHER) == 0 || lane.advance == Advance::nothing) return false;
+  const uint64_t room = room_bytes(flow);
+  if (lane.advance == Advance::nothing) return false;
   bool is_piece = lane.advance == Advance::piece;
   bool ends_at_head =
       !is_piece && lane.reader_after == SG_READER_HEAD && lane.ahead_piece_bytes == 0;
   uint64_t reach = uint64_t{lane.next_seq_after - flow.next_seq} + lane.ahead_piece_bytes +
                    (is_piece ? 0 : lane.body_left_after);
-  // Where the other begins is rounded down, so that this one may seem to stand within it.
-  bool is_within = flow.next_seq - flow.other_low_seq < flow.other_seq - flow.other_low_seq;
-  if (is_within) return true;
-  uint64_t room = flow.other_low_seq - flow.next_seq;
   return room < reach || (room == reach && !ends_at_head);
 }
 

@@ -6,6 +6,7 @@
 // in the place of this one: that is a request as well, wherever it stands in a segment. A backend
 // holds one connection of an address and port at a time, so no more ClientHellos reach it than were
 // counted, and what only looks like a SYN or the end of a connection ends nobody's.
+#include "dataplane/path/earlier.h"
 #include "dataplane/path/tls.h"
 #include "dataplane/path/track.h"
 
@@ -22,8 +23,7 @@ bool holds_first(const sg_flow& flow, const sg_packet& packet) {
 }
 
 bool holds_others_first(const sg_flow& flow, const sg_packet& packet) {
-  bool is_there = (flow.flags & (SG_FLOW_OTHER | SG_FLOW_OTHER_DEAD)) == SG_FLOW_OTHER;
-  return is_there && holds(packet, flow.other_seq);
+  return (flow.flags & SG_FLOW_OTHER) != 0 && holds(packet, flow.other_seq);
 }
 
 }  // namespace
@@ -70,8 +70,7 @@ void Tracker::pass_beside_hello(Lane& lane) {
 // The entry goes on with the connection whose hello was admitted. The backend has that one or the
 // other, and one hello was counted.
 void Tracker::settle_hello(const Lane& lane) {
-  constexpr uint8_t of_other = SG_FLOW_OTHER | SG_FLOW_OTHER_SYN | SG_FLOW_OTHER_DEAD;
-  lane.flow->flags &= static_cast<uint8_t>(~of_other);
+  forget_other(*lane.flow);
   move_on(lane);
 }
 
@@ -85,8 +84,8 @@ void Tracker::settle_syn_again(const Lane& lane) {
 // Before the first byte only what a SYN opens can be read, so that the newest one counts; behind it
 // everything may, and there are never two to watch for. Of a refused one all bytes are thrown away,
 // but none of them may be taken for another connection's first.
-bool Tracker::may_open_another_hello(const sg_flow& flow, uint32_t first_seq) {
-  if (flow.state == SG_FLOW_REFUSED) return !is_in_stream(flow, first_seq);
+bool Tracker::may_open_another_hello(const sg_flow& flow, uint32_t first_seq) const {
+  if (flow.state == SG_FLOW_REFUSED) return !is_in_stream(flow, first_seq, ticks_);
   return flow.reader == SG_READER_HELLO || (flow.flags & SG_FLOW_OTHER) == 0;
 }
 

@@ -31,7 +31,8 @@ bool gives_way(const sg_flow& flow, uint32_t now_ticks) {
 
 // A connection that is opening where another one was, which the backend may hold still.
 bool opens_over_another(const sg_flow& flow) {
-  return flow.state == SG_FLOW_OPENING && (flow.flags & SG_FLOW_OTHER) != 0;
+  return flow.state == SG_FLOW_OPENING &&
+         ((flow.flags & SG_FLOW_OTHER) != 0 || (flow.marks & SG_FLOW_EARLIER) != 0);
 }
 
 // An arena kept from another boot may hold any byte: an unknown state is nobody's.

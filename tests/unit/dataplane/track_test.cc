@@ -177,10 +177,27 @@ TEST_F(Track, ASynOnAnEstablishedConnectionOnlyWaits) {
   sg_flow after = *entry();
   EXPECT_EQ(after.other_seq, before.next_seq + 5'000'000);
   after.other_seq = before.other_seq;
-  after.other_low_seq = before.other_low_seq;
   after.other_since = before.other_since;
   after.flags = before.flags;
   EXPECT_EQ(std::memcmp(&before, &after, sizeof(before)), 0);
+}
+
+// Of an upload that is thrown away here the beginning stays known: the backend may wait there.
+TEST_F(Track, WhereARefusedUploadBeganIsKnown) {
+  reason(client_.open());
+  reason(client_.acknowledge());
+  const uint32_t begin_seq = client_.fields.seq;
+  ASSERT_EQ(reason(client_.send(
+                "POST / HTTP/1.1\r\nHost: a\r\nHost: b\r\nContent-Length: 9000000\r\n\r\n")),
+            SG_REASON_http_host_twice);
+  ASSERT_EQ(entry()->state, SG_FLOW_REFUSED);
+  for (int i = 0; i < 200; i++) reason(client_.send(std::string(1000, 'x')));
+  ASSERT_EQ(entry()->receive_next, client_.fields.seq);
+  Client next("192.0.2.1", 4000);
+  next.fields.seq = begin_seq + 100;
+  EXPECT_EQ(reason(next.open()), SG_REASON_syn_in_stream);
+  next.fields.seq = begin_seq + 1'000'000;
+  EXPECT_EQ(reason(next.open()), SG_REASON_syn);
 }
 
 // Who sends his heads slowly loses them to those who do not; what then follows of them is dropped,
