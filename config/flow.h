@@ -37,14 +37,15 @@ enum sg_reader {
 };
 
 enum sg_flow_flag {
-  SG_FLOW_PIPELINED = 1,    // a request began before the one before it was answered
-  SG_FLOW_HAS_REQUEST = 2,  // request_ack is meaningful
-  SG_FLOW_IN_HEAD = 4,      // a head has come in part; its bytes are kept
-  SG_FLOW_ANSWER_HEAD = 4,  // tombstone: the refused request was a HEAD: no body
-  SG_FLOW_UPGRADE = 16,     // an upgrade was asked for: what the backend says now need not be HTTP
-  SG_FLOW_TUNNEL = 32,      // where a route allows that: what cannot be a request opens a tunnel
-  SG_FLOW_OTHER = 64,       // other_seq is meaningful: another connection may go on there,
-  SG_FLOW_OTHER_SYN = 8     // .. which a SYN wants to open
+  SG_FLOW_PIPELINED = 1,     // a request began before the one before it was answered
+  SG_FLOW_HAS_REQUEST = 2,   // request_ack is meaningful
+  SG_FLOW_IN_HEAD = 4,       // a head has come in part; its bytes are kept
+  SG_FLOW_ANSWER_HEAD = 4,   // tombstone: the refused request was a HEAD: no body
+  SG_FLOW_UPGRADE = 16,      // an upgrade was asked for: what the backend says now need not be HTTP
+  SG_FLOW_TUNNEL = 32,       // where a route allows that: what cannot be a request opens a tunnel
+  SG_FLOW_OTHER = 64,        // other_seq is meaningful: another connection may go on there,
+  SG_FLOW_OTHER_SYN = 8,     // .. which a SYN wants to open
+  SG_FLOW_OTHER_LATER = 128  // .. or which was in this one's place, and came to it later
 };
 
 enum sg_flow_mark {
@@ -131,7 +132,8 @@ struct sg_flow {
     __u8 answers_again;   // tombstone: how often its answer was given again; SG_FLOW_RESETS: not
                           // once, but a reset
   };
-  __u8 other_since;  // when other_seq was noted, in units of 2^SG_FLOW_OTHER_TICK_BITS ticks
+  __u8 other_since;  // when other_seq was noted, or last stood at, in units of
+                     // 2^SG_FLOW_OTHER_TICK_BITS ticks
   struct sg_judged judged;
 };
 #define SG_FLOW_RESETS 0xff
@@ -167,7 +169,7 @@ static_assert(SG_CREDIT_BYTES_MAX <= 255 * 16, "credit_16 has 8 bits");
 static_assert(SG_FLOW_PASSED_64K_MAX < 1 << 15, "what is 2^31 or more away compares wrongly");
 static_assert(((SG_FLOW_EARLIER_PERIODS - 1) * SG_FLOW_EARLIER_PERIOD_UNITS - 1) *
                       SG_FLOW_OTHER_TICK_NS >=
-                  SG_FLOW_OTHER_NS_MAX,
+                  SG_FLOW_SERVER_WAIT_NS,
               "what is let go of was borne in mind for long enough; units are rounded down");
 static_assert((2 * SG_FLOW_IDLE_NS_MAX) / SG_FLOW_OTHER_TICK_NS < 255,
               "ages in these units are told apart: an entry is known while it is not idle");

@@ -44,6 +44,10 @@
 #define SG_TCP_PSH 0x08
 #define SG_TCP_ACK 0x10
 #define SG_TCP_URG 0x20
+// Kinds of options.
+#define SG_TCP_END 0
+#define SG_TCP_NOP 1
+#define SG_TCP_MULTIPATH 30
 
 #ifdef __bpf__
 #define SG_SHOWN(at, bytes, end) ((at) + (bytes) <= (end))
@@ -88,6 +92,7 @@ struct sg_packet {
   __u8 addresses_read;  // tuple.src_ip and dst_ip are set
   __u8 ports_read;
   __u8 dscp_ecn;  // the TOS or traffic class byte
+  __u8 has_multipath;
 };
 
 SG_INLINE void sg_map_ip4(__u8* to, const __u8* ip4) {
@@ -96,8 +101,8 @@ SG_INLINE void sg_map_ip4(__u8* to, const __u8* ip4) {
   __builtin_memcpy(to + 12, ip4, 4);
 }
 
-// Options of a TCP header: MSS, window scale, timestamps. A malformed list is a finding, and so are
-// signatures, MD5 and AO.
+// Options of a TCP header: MSS, window scale, timestamps, Multipath TCP. A malformed list is a
+// finding, and so are signatures, MD5 and AO.
 SG_INLINE __u64 sg_read_tcp_options(const __u8* tcp, const __u8* end, __u32 header_bytes,
                                     struct sg_packet* packet) {
   __u32 at = SG_TCP_HEADER_BYTES;
@@ -107,8 +112,8 @@ SG_INLINE __u64 sg_read_tcp_options(const __u8* tcp, const __u8* end, __u32 head
     const __u8* option = tcp + here;
     if (!SG_SHOWN(option, 1, end)) return SG_SEEN(tcp_header_invalid);
     __u8 kind = option[0];
-    if (kind == 0) return found;
-    if (kind == 1) {
+    if (kind == SG_TCP_END) return found;
+    if (kind == SG_TCP_NOP) {
       at = here + 1;
       continue;
     }
@@ -116,6 +121,7 @@ SG_INLINE __u64 sg_read_tcp_options(const __u8* tcp, const __u8* end, __u32 head
     __u32 bytes = option[1];
     if (bytes < 2 || here + bytes > header_bytes) return SG_SEEN(tcp_header_invalid);
     if (kind == 19 || kind == 29) found = SG_SEEN(tcp_signed);
+    if (kind == SG_TCP_MULTIPATH) packet->has_multipath = 1;
     if (kind == 2 && bytes == 4 && SG_SHOWN(option, 4, end)) packet->mss = sg_load_be16(option + 2);
     if (kind == 3 && bytes == 3 && SG_SHOWN(option, 3, end)) packet->window_scale = option[2];
     if (kind == 8 && bytes == 10 && SG_SHOWN(option, 10, end)) {
@@ -153,6 +159,8 @@ SG_INLINE __u64 sg_read_tcp(const __u8* tcp, const __u8* end, struct sg_packet* 
   packet->payload_length = (__u16)(packet->l4_length - header_bytes);
   __u64 found = sg_read_tcp_options(tcp, end, header_bytes, packet);
   if (!sg_tcp_flags_valid(packet->tcp_flags)) found |= SG_SEEN(tcp_flags);
+  // From SYNs it is taken out [RFC 8684 section 3.7: then both ends speak TCP].
+  if (packet->has_multipath && !(packet->tcp_flags & SG_TCP_SYN)) found |= SG_SEEN(tcp_multipath);
   return found;
 }
 

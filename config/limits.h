@@ -30,9 +30,13 @@
 // backend may not have taken what closed it, and may read on.
 #define SG_FLOW_CLOSING_NS_MAX (30ull * 1000000000)
 #define SG_FLOW_REFUSED_NS_MAX (60ull * 1000000000)
-// Where two connections may be read at the backend, both are watched for so long: longer than
-// servers wait for the next bytes of a connection (75 s is nginx's, and the longest that is usual).
-#define SG_FLOW_OTHER_NS_MAX (90ull * 1000000000)
+// So long servers wait for the next bytes of a connection, and longer (75 s is nginx's, and the
+// longest that is usual).
+#define SG_FLOW_SERVER_WAIT_NS (90ull * 1000000000)
+// Where another connection may be opened by a SYN, or taken up again, that is watched for: as long
+// as a SYN cookie is good, and anew from each packet on that stands there (an acknowledgement opens
+// it at the backend, which then waits).
+#define SG_FLOW_OTHER_NS_MAX SG_FLOW_OPENING_KNOWN_NS_MAX
 // A port that is used again and again leaves one stream after the other behind. Those of three
 // periods of 52 s (six units of sg_earlier.since) are borne in mind, the last one included: for 94
 // s at least. No longer than 155 s: a stack goes round its sequence numbers in 274 s [Linux], and
@@ -94,10 +98,9 @@
 #define SG_HTTP_LENGTH_MAX (1ull << 40)  // of a body or chunk: 1 TiB
 #define SG_HTTP_LENGTH_DIGITS_MAX 13     // 2^40 has 13 digits
 
-// --- TLS ---------------------------------------------------------------------------------------
 // A client may send so much before the first acknowledgement of its data: the window that came with
 // the SYN-ACK, which is never scaled [RFC 7323 section 2.2].
-#define SG_HELLO_AHEAD_BYTES_MAX 65535
+#define SG_FIRST_WINDOW_BYTES 65535u
 
 // --- Buckets -----------------------------------------------------------------------------------
 // The cell keeps 48 bits of nanoseconds (78.2 h). A TAT is at most 24 h ahead, and a cell is

@@ -76,6 +76,9 @@
   X(tcp_urgent, dropped, track, "urgent data, which a backend reads otherwise than it was judged") \
   X(tcp_signed, dropped, parse,                                                                    \
     "an MD5 or AO option [RFC 2385, RFC 5925]: a backend without that key discards the segment")   \
+  X(tcp_multipath, dropped, parse,                                                                 \
+    "a segment of Multipath TCP [RFC 8684], which a backend may put elsewhere: none has agreed "   \
+    "to it")                                                                                       \
   X(tcp_old_timestamp, dropped, track,                                                             \
     "a timestamp older than the newest that was read [RFC 7323 section 5]: a backend discards it") \
   X(syn_in_stream, dropped, track,                                                                 \
@@ -173,7 +176,7 @@ constexpr sg_findings sg_finding(sg_reason reason) {
   return static_cast<sg_findings>(1) << reason;
 }
 static_assert(SG_REASON_COUNT <= 128, "findings are one 128-bit word");
-static_assert(SG_REASON_tcp_flags < 64 && SG_REASON_tcp_signed < 64,
+static_assert(SG_REASON_tcp_flags < 64 && SG_REASON_tcp_signed < 64 && SG_REASON_tcp_multipath < 64,
               "what the headers are read for fits a word in BPF");
 #endif
 // .. of one that headers.h finds.

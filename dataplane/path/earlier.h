@@ -71,6 +71,14 @@ inline bool is_in_stream(const sg_flow& flow, uint32_t seq, uint32_t ticks) {
   return is_full || uint64_t{seq - begin_seq} <= uint64_t{at - begin_seq} + ahead;
 }
 
+// Whether this is a byte of an earlier stream, or lies between two, or is what closed the last one:
+// of a connection of which nothing was read yet, or nothing is read, as of TLS.
+inline bool is_of_earlier(const sg_flow& flow, uint32_t seq) {
+  if ((flow.marks & SG_FLOW_EARLIER) == 0) return false;
+  const uint32_t begin_seq = earlier_begin_seq(flow.earlier, 0);
+  return seq - begin_seq < flow.judged.start_seq - begin_seq;
+}
+
 // How far the stream may go on from next_seq before it comes to where another one may be read.
 inline uint64_t room_bytes(const sg_flow& flow) {
   uint64_t room = UINT64_MAX;

@@ -181,7 +181,8 @@ void Responder::respond(Part part) {
 
 // What is cut off was not acknowledged, so that the client sends it again: what stands behind the
 // admitted requests of a segment, and data in a SYN [RFC 7413], which a backend could read before
-// anybody has judged it.
+// anybody has judged it. And a backend that agreed to Multipath TCP would read bytes elsewhere in
+// the stream than they stand in this connection.
 void Responder::trim(Lane& lane) {
   const bool early_data = (lane.packet.tcp_flags & SG_TCP_SYN) && lane.packet.payload_length > 0;
   if (lane.reason == SG_REASON_trimmed)
@@ -190,6 +191,7 @@ void Responder::trim(Lane& lane) {
     trim_payload(lane, lane.cut_at);
   else if (early_data)
     trim_payload(lane, 0);
+  if (lane.packet.has_multipath) take_out_multipath(lane);
 }
 
 Responder::Answer Responder::answer_for(const Lane& lane) const {
@@ -307,7 +309,7 @@ void Responder::bury(Lane& lane) {
   flow.judged.start_seq = end;  // from here on bytes are thrown away
   flow.judged.hash = lane.packet.ack;
   flow.state = SG_FLOW_REFUSED;
-  flow.flags &= SG_FLOW_OTHER | SG_FLOW_OTHER_SYN;
+  flow.flags &= SG_FLOW_OTHER | SG_FLOW_OTHER_SYN | SG_FLOW_OTHER_LATER;
   flow.marks &= SG_FLOW_OTHER_TUNNEL | SG_FLOW_EARLIER;
   flow.answer_seq = lane.packet.ack;
   flow.receive_next = end;

@@ -106,6 +106,19 @@ uint16_t write_segment(uint8_t* to, const uint8_t* l2, const Lane& lane,
   return static_cast<uint16_t>(header_bytes + payload_bytes);
 }
 
+void take_out_multipath(Lane& lane) {
+  const sg_packet& packet = lane.packet;
+  uint8_t* tcp = lane.frame.bytes + packet.l4_offset;
+  uint8_t* end = lane.frame.bytes + packet.payload_offset;
+  for (uint8_t* option = tcp + SG_TCP_HEADER_BYTES; option < end && *option != SG_TCP_END;) {
+    const uint32_t bytes = *option == SG_TCP_NOP ? 1 : option[1];
+    if (*option == SG_TCP_MULTIPATH) std::memset(option, SG_TCP_NOP, bytes);
+    option += bytes;
+  }
+  sg_store_u16(tcp + 16, 0);
+  write_tcp_checksum(lane.frame.bytes + packet.l3_offset, tcp, packet.ip_version, packet.l4_length);
+}
+
 void trim_payload(Lane& lane, uint16_t payload_bytes) {
   sg_packet& packet = lane.packet;
   uint8_t* ip = lane.frame.bytes + packet.l3_offset;

@@ -40,6 +40,10 @@ uint32_t segment_header_bytes(const Lane& lane, bool has_timestamps);
 uint16_t write_segment(uint8_t* to, const uint8_t* l2, const Lane& lane,
                        const SegmentFields& fields, uint16_t payload_bytes);
 
+// Puts NOPs in the place of the options of Multipath TCP, and mends the checksum. The frame was
+// read, and its options are whole.
+void take_out_multipath(Lane& lane);
+
 // Shortens the payload of the frame that was read, and mends lengths and checksum.
 void trim_payload(Lane& lane, uint16_t payload_bytes);
 

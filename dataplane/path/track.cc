@@ -19,6 +19,12 @@ bool waits_for_request(const sg_flow& flow) {
          (flow.flags & within) == 0;
 }
 
+// Whether it stands where another connection may be opened or go on, or so little behind it that a
+// backend would take its acknowledgement [RFC 9293 section 3.10.7.4].
+bool is_of_other(const sg_flow& flow, const sg_packet& packet) {
+  return (flow.flags & SG_FLOW_OTHER) != 0 && packet.seq - flow.other_seq <= SG_FIRST_WINDOW_BYTES;
+}
+
 // Whether an answer is due that would be larger than what has come and was not answered yet. An
 // acknowledgement alone would have the client wait for what it cannot ask for again.
 bool is_unpaid(const sg_flow& flow, const sg_packet& packet) {
@@ -102,8 +108,10 @@ void Tracker::track_tcp(Lane& lane) {
     return;
   }
   lane.worn_out = (flow.silent_refusals & ~SG_FLOW_ACK_NOTED) >= SG_SILENT_REFUSALS_MAX;
-  bool is_of_other = (flow.flags & SG_FLOW_OTHER) != 0 && packet.seq == flow.other_seq;
-  if (!is_of_other) flow.seen_ticks = ticks_;
+  if (is_of_other(flow, packet))
+    flow.other_since = other_ticks(ticks_);
+  else
+    flow.seen_ticks = ticks_;
   if (packet.tcp_flags & (SG_TCP_FIN | SG_TCP_RST)) lane.found |= SG_FOUND(closing);
   // What an RST carries is for people [RFC 9293 section 3.5.2]: no backend reads it.
   if (packet.payload_length == 0 || (packet.tcp_flags & SG_TCP_RST)) {
@@ -118,7 +126,7 @@ uint64_t Tracker::silent_ns(const sg_flow& flow) const {
 }
 
 void Tracker::forget_other(sg_flow& flow) {
-  flow.flags &= static_cast<uint8_t>(~(SG_FLOW_OTHER | SG_FLOW_OTHER_SYN));
+  flow.flags &= static_cast<uint8_t>(~(SG_FLOW_OTHER | SG_FLOW_OTHER_SYN | SG_FLOW_OTHER_LATER));
   flow.marks &= static_cast<uint8_t>(~SG_FLOW_OTHER_TUNNEL);
 }
 
@@ -140,12 +148,13 @@ void Tracker::forget_lost(sg_flow& flow) {
 }
 
 // Until the first byte of a connection came its packets stand where its SYN said. Others would
-// complete a handshake that was forgotten for another one.
+// complete a handshake that was forgotten for another one. (Whoever closed the connection before
+// may still read, and acknowledge.)
 bool Tracker::is_of_another(const Lane& lane) const {
   const sg_flow& flow = *lane.flow;
   return flow.state == SG_FLOW_OPENING && flow.reader != SG_READER_NONE &&
          lane.packet.payload_length == 0 && (lane.packet.tcp_flags & SG_TCP_RST) == 0 &&
-         lane.packet.seq != flow.next_seq;
+         lane.packet.seq != flow.next_seq && !is_of_earlier(flow, lane.packet.seq);
 }
 
 // A resent SYN of a connection that is opening is forwarded and not counted again. Any other SYN to
@@ -187,31 +196,38 @@ void Tracker::track_first_syn(Lane& lane) {
 
 // While nothing was read a second SYN may stand anywhere, but so near to the first that they could
 // not be told apart: who forged one before it must not lock out who comes after. There is no third:
-// a backend may have answered any, and begins with that of which the handshake completes.
+// a backend may have answered any, and begins with that of which the handshake completes. But
+// behind a close that its own client brought about one may always begin: where a SYN wanted to open
+// another stays known (replace_closed).
 bool Tracker::may_open_another(const Lane& lane, uint32_t first_seq) const {
   const sg_flow& flow = *lane.flow;
   if (lane.service->protocol == SG_TLS) return may_open_another_hello(flow, first_seq);
   if (flow.reader == SG_READER_NONE && flow.state != SG_FLOW_REFUSED) return true;
-  if ((flow.flags & SG_FLOW_OTHER) != 0 || is_in_stream(flow, first_seq, ticks_)) return false;
+  const bool has_other = (flow.flags & SG_FLOW_OTHER) != 0;
+  const bool may_stay = flow.state == SG_FLOW_CLOSING && (flow.flags & SG_FLOW_OTHER_SYN) != 0;
+  if ((has_other && !may_stay) || is_in_stream(flow, first_seq, ticks_)) return false;
   return flow.state != SG_FLOW_OPENING || first_seq >> 16 != flow.next_seq >> 16;
 }
 
 // Whether this segment is the first of the connection that may go on in this one's place. Who only
 // knows addresses and ports can make it look so: a connection that lives is not silent for long,
-// and goes on with its next segment if it was.
+// and goes on with its next segment if it was. (So the one that was there first need not wait, and
+// the other waits again.) Where nothing was asked yet nothing is lost by that.
 bool Tracker::begins_other(const Lane& lane) const {
   const sg_flow& flow = *lane.flow;
   bool is_there = (flow.flags & SG_FLOW_OTHER) != 0 && lane.packet.seq == flow.other_seq &&
                   flow.other_seq != stream_end_seq(flow) &&
                   (lane.packet.tcp_flags & SG_TCP_RST) == 0;
   if (!is_there) return false;
-  bool is_syns = (flow.flags & SG_FLOW_OTHER_SYN) != 0;
-  bool has_data = lane.packet.payload_length > 0;
+  const bool is_syns = (flow.flags & SG_FLOW_OTHER_SYN) != 0;
+  const bool has_data = lane.packet.payload_length > 0;
   if (flow.state == SG_FLOW_OPENING || flow.state == SG_FLOW_REFUSED) return has_data || is_syns;
   if (lane.service->protocol == SG_TLS) return false;  // read_hello() watches for it
-  if (!has_data || !is_syns) return has_data;
-  return silent_ns(flow) >=
-         (waits_for_request(flow) ? SG_FLOW_SILENT_NS : SG_FLOW_SILENT_WITHIN_NS);
+  if (!has_data) return false;
+  const bool must_wait = is_syns || (flow.flags & SG_FLOW_OTHER_LATER) != 0;
+  if (!must_wait || flow.state == SG_FLOW_CLOSING) return true;
+  if (!waits_for_request(flow)) return silent_ns(flow) >= SG_FLOW_SILENT_WITHIN_NS;
+  return (flow.flags & SG_FLOW_HAS_REQUEST) == 0 || silent_ns(flow) >= SG_FLOW_SILENT_NS;
 }
 
 // The tombstone of a refused connection speaks for the backend, which no longer has it.

@@ -154,6 +154,7 @@ class Tracker {
   void settle_forwarded(Lane& lane);
   void settle_syn(Lane& lane);
   void replace(sg_flow& flow, uint32_t first_seq, uint8_t reader, sg_earlier earlier);
+  void replace_closed(Lane& lane);
   void begin_other(Lane& lane);
   void move_on(const Lane& lane);
   void keep_piece(Lane& lane);

@@ -51,26 +51,40 @@ void Tracker::read_hello(Lane& lane) {
 // What follows on an admitted one moves next_seq on where it joins, so that a FIN or RST is known
 // by its number. (Behind a hole it stays: then the next SYN is watched for instead.) What comes
 // before the first byte waits at the backend, which cannot read it without that; but where another
-// SYN was seen it may be the first byte of a connection that is not remembered.
+// connection is or was it may be the first byte of that, and so may what stands where one was.
 void Tracker::pass_beside_hello(Lane& lane) {
   const sg_flow& flow = *lane.flow;
   const sg_packet& packet = lane.packet;
+  const uint32_t last_seq = packet.seq + packet.payload_length - 1;
+  if (is_of_earlier(flow, packet.seq) || is_of_earlier(flow, last_seq)) {
+    lane.found |= SG_FOUND(old_data);
+    return;
+  }
   if (flow.reader != SG_READER_HELLO) {
     lane.found |= SG_FOUND(segment);
     if (holds(packet, flow.next_seq)) lane.advance = Advance::position;
     return;
   }
   int32_t ahead = seq_distance(flow.next_seq, packet.seq);
-  bool may_wait = ahead > 0 && ahead < SG_HELLO_AHEAD_BYTES_MAX && !(flow.flags & SG_FLOW_OTHER);
+  const bool is_alone = (flow.flags & SG_FLOW_OTHER) == 0 && (flow.marks & SG_FLOW_EARLIER) == 0;
+  bool may_wait = is_alone && ahead > 0 && ahead < static_cast<int32_t>(SG_FIRST_WINDOW_BYTES);
   lane.found |= may_wait    ? SG_FOUND(segment)
                 : ahead < 0 ? SG_FOUND(old_data)
                             : SG_FOUND(out_of_order);
 }
 
-// The entry goes on with the connection whose hello was admitted. The backend has that one or the
-// other, and one hello was counted.
+// The entry goes on with the connection whose hello was admitted. The other one is watched for
+// still: where SYN cookies are in use a backend can take up both, one after the other.
 void Tracker::settle_hello(const Lane& lane) {
-  forget_other(*lane.flow);
+  sg_flow& flow = *lane.flow;
+  const bool is_others = !holds_first(flow, lane.packet);
+  if (is_others && flow.reader == SG_READER_HELLO) {
+    flow.other_seq = flow.next_seq;
+    flow.other_since = other_ticks(ticks_);
+  } else if (is_others) {
+    forget_other(flow);
+  }
+  flow.state = SG_FLOW_ESTABLISHED;
   move_on(lane);
 }
 
@@ -81,12 +95,14 @@ void Tracker::settle_syn_again(const Lane& lane) {
     flow.other_since = other_ticks(ticks_);
 }
 
-// Before the first byte only what a SYN opens can be read, so that the newest one counts; behind it
-// everything may, and there are never two to watch for. Of a refused one all bytes are thrown away,
-// but none of them may be taken for another connection's first.
+// There are never more than two first bytes to watch for; behind a close that its own client
+// brought about one may always begin. Where an earlier stream was none may: no byte that stands
+// there passes. (Of a refused connection all bytes are thrown away.)
 bool Tracker::may_open_another_hello(const sg_flow& flow, uint32_t first_seq) const {
-  if (flow.state == SG_FLOW_REFUSED) return !is_in_stream(flow, first_seq, ticks_);
-  return flow.reader == SG_READER_HELLO || (flow.flags & SG_FLOW_OTHER) == 0;
+  const bool is_over = flow.state == SG_FLOW_CLOSING || flow.state == SG_FLOW_REFUSED;
+  if (is_over ? is_in_stream(flow, first_seq, ticks_) : is_of_earlier(flow, first_seq))
+    return false;
+  return (flow.flags & SG_FLOW_OTHER) == 0 || flow.state == SG_FLOW_CLOSING;
 }
 
 // The beginning was not seen. What begins like one counts as one, or where the table has no room

@@ -40,11 +40,11 @@ bool is_free(const sg_flow& flow) {
   return flow.hash == 0 || flow.state == SG_FLOW_FREE || flow.state > SG_FLOW_MET;
 }
 
-// Established, and nothing of a request has come.
+// Established, and no request has come.
 bool is_unused(const sg_flow& flow) {
   bool begins = flow.reader == SG_READER_HEAD || flow.reader == SG_READER_HELLO;
   return flow.state == SG_FLOW_ESTABLISHED && begins && (flow.marks & SG_FLOW_STRAY) == 0 &&
-         (flow.flags & (SG_FLOW_HAS_REQUEST | SG_FLOW_IN_HEAD)) == 0;
+         (flow.flags & SG_FLOW_HAS_REQUEST) == 0;
 }
 
 // While nobody took it, an entry is known for longer.
@@ -76,7 +76,7 @@ sg_flow* FlowTable::set(uint64_t hash) const {
 bool FlowTable::expired(const sg_flow& flow, uint32_t now_ticks) {
   if (is_free(flow)) return true;
   uint32_t lifetime = lifetimes[flow.state];
-  if (opens_over_another(flow)) lifetime = lifetime_ticks(SG_FLOW_OTHER_NS_MAX);
+  if (opens_over_another(flow)) lifetime = lifetime_ticks(SG_FLOW_SERVER_WAIT_NS);
   if (is_unused(flow)) lifetime = lifetime_ticks(SG_FLOW_UNUSED_NS_MAX);
   return now_ticks - flow.seen_ticks > lifetime;
 }

@@ -66,6 +66,7 @@ TEST(Decide, EachReasonHasItsVerdict) {
       {"old_data", SG_VERDICT_dropped},
       {"resend_differs", SG_VERDICT_dropped},
       {"tcp_signed", SG_VERDICT_dropped},
+      {"tcp_multipath", SG_VERDICT_dropped},
       {"tcp_old_timestamp", SG_VERDICT_dropped},
       {"head_evicted", SG_VERDICT_dropped},
       {"http_line", SG_VERDICT_answered},

@@ -81,7 +81,7 @@ TEST_F(Flows, EachStateHasItsLifetime) {
   for (Lifetime l : {Lifetime{SG_FLOW_OPENING, 10},
                      {SG_FLOW_ESTABLISHED, 90},  // a handshake, and nothing else came
                      {SG_FLOW_ESTABLISHED, 900, SG_FLOW_HAS_REQUEST},
-                     {SG_FLOW_ESTABLISHED, 900, SG_FLOW_IN_HEAD},
+                     {SG_FLOW_ESTABLISHED, 90, SG_FLOW_IN_HEAD},
                      {SG_FLOW_ESTABLISHED, 900, 0, SG_READER_NONE},
                      {SG_FLOW_CLOSING, 30},
                      {SG_FLOW_REFUSED, 60},
