@@ -310,6 +310,30 @@ class LiveTest(OnTheWire, unittest.TestCase):
         self.assertEqual((received.count("HTTP/1.1 200"), received.count("HTTP/1.1")), (BURST, BURST))
         self.assertEqual(self.served(), [(f"/pipe{n}", "200") for n in range(BURST)])
 
+    def test_multipath_tcp(self):
+        """A client that offers it is served, and refused, by TCP; a backend that would agree to it is not asked."""
+        behind = self.segment.tmp / f"{self.id()}.backend.pcap"
+        capture = self.segment.capture(self.segment.backend, "eth0", behind)
+        codes = self.script([sys.executable, "-c"], """if True:
+            import json, socket, sys
+            vip, own = sys.argv[1:]
+            codes = []
+            for n in range(6):
+                with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP) as sock:
+                    sock.settimeout(10)
+                    sock.bind((own, 0))
+                    sock.connect((vip, 80))
+                    sock.sendall(b"GET /%d HTTP/1.1\\r\\nHost: shop\\r\\nConnection: close\\r\\n\\r\\n" % n)
+                    codes.append(sock.makefile("rb").readline().split()[1].decode())
+            print(json.dumps(codes))""")
+        capture.stop()
+        self.assertEqual(codes, ["200"] * BURST + ["429"])
+        self.capture.stop()
+        offers = f"tcp.option_kind==30 && ip.src=={self.address(VIP4)}"
+        self.assertEqual(len(witness.fields(self.seen, offers, ("tcp.seq_raw",))), 6, "a SYN each")
+        self.assertEqual(witness.fields(behind, offers, ("tcp.seq_raw",)), [])
+        self.assertEqual(witness.faults(behind), "")
+
     def test_a_lost_answer_is_given_again(self):
         self.use_up()
         code_429 = "@ih,72,24 0x343239"  # behind "HTTP/1.1 "
