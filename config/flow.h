@@ -111,10 +111,12 @@ struct sg_flow {
   union {
     __u32 request_ack;   // what the client had acknowledged when the last request was judged
     __u32 receive_next;  // tombstone: what we have of the client's stream
+    __u32 run_seq;       // TLS, admitted: a run of bytes beyond a hole, [run_seq, run_end_seq)
   };
   union {
     __u32 newest_stamp;  // of the segments that were read [RFC 7323 section 5]; 0: none
     __u32 refusal_id;    // tombstone: low half of the id of the limit or response that refused
+    __u32 run_end_seq;
   };
   union {
     __u32 body_left_low;  // sg_flow_body_left()

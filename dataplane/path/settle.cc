@@ -241,7 +241,8 @@ void Tracker::settle_forwarded(Lane& lane) {
   if (lane.advance == Advance::position) note_acknowledged(flow, packet);
   if (lane.advance == Advance::request || lane.advance == Advance::position) move_on(lane);
   if (!lane.has_more || lane.next_is_held) remember(lane);
-  if (lane.advance == Advance::ahead) return keep_ahead(lane);
+  if (lane.advance == Advance::ahead)
+    return lane.service->protocol == SG_TLS ? note_run(lane) : keep_ahead(lane);
   if (flow.marks & SG_FLOW_AHEAD) {
     remember_ahead(lane);
     settle_ahead(lane);

@@ -138,6 +138,7 @@ class Tracker {
   void read_hello(Lane& lane);
   void pass_beside_hello(Lane& lane);
   void settle_hello(const Lane& lane);
+  static void note_run(const Lane& lane);
   void settle_syn_again(const Lane& lane);
   bool may_open_another_hello(const sg_flow& flow, uint32_t first_seq) const;
   static void count_stray_hello(Lane& lane);

@@ -49,9 +49,10 @@ void Tracker::read_hello(Lane& lane) {
 }
 
 // What follows on an admitted one moves next_seq on where it joins, so that a FIN or RST is known
-// by its number. (Behind a hole it stays: then the next SYN is watched for instead.) What comes
-// before the first byte waits at the backend, which cannot read it without that; but where another
-// connection is or was it may be the first byte of that, and so may what stands where one was.
+// by its number. (Behind two holes at a time it stays: then the next SYN is watched for instead.)
+// What comes before the first byte waits at the backend, which cannot read it without that; but
+// where another connection is or was it may be the first byte of that, and so may what stands where
+// one was.
 void Tracker::pass_beside_hello(Lane& lane) {
   const sg_flow& flow = *lane.flow;
   const sg_packet& packet = lane.packet;
@@ -62,7 +63,14 @@ void Tracker::pass_beside_hello(Lane& lane) {
   }
   if (flow.reader != SG_READER_HELLO) {
     lane.found |= SG_FOUND(segment);
-    if (holds(packet, flow.next_seq)) lane.advance = Advance::position;
+    if (holds(packet, flow.next_seq)) {
+      lane.advance = Advance::position;
+      if (flow.run_seq - packet.seq <= packet.payload_length &&
+          seq_distance(lane.next_seq_after, flow.run_end_seq) > 0)
+        lane.next_seq_after = flow.run_end_seq;
+    } else if (packet.seq - flow.next_seq < SG_WINDOW_BYTES_MAX) {
+      lane.advance = Advance::ahead;
+    }
     return;
   }
   int32_t ahead = seq_distance(flow.next_seq, packet.seq);
@@ -86,6 +94,25 @@ void Tracker::settle_hello(const Lane& lane) {
   }
   flow.state = SG_FLOW_ESTABLISHED;
   move_on(lane);
+  flow.run_seq = flow.run_end_seq = flow.next_seq;
+}
+
+// Of the runs beyond holes the nearest is kept: it is joined when the hole in front of it is
+// filled.
+void Tracker::note_run(const Lane& lane) {
+  sg_flow& flow = *lane.flow;
+  const uint32_t seq = lane.packet.seq;
+  const uint32_t end_seq = seq + lane.packet.payload_length;
+  const bool is_empty = seq_distance(flow.next_seq, flow.run_end_seq) <= 0;
+  const bool touches =
+      seq_distance(seq, flow.run_end_seq) >= 0 && seq_distance(flow.run_seq, end_seq) >= 0;
+  if (is_empty || (!touches && seq_distance(seq, flow.run_seq) > 0)) {
+    flow.run_seq = seq;
+    flow.run_end_seq = end_seq;
+  } else if (touches) {
+    if (seq_distance(seq, flow.run_seq) > 0) flow.run_seq = seq;
+    if (seq_distance(flow.run_end_seq, end_seq) > 0) flow.run_end_seq = end_seq;
+  }
 }
 
 // The backend may have opened with this one only: it is from now on that its hello is watched for.
