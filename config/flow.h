@@ -27,7 +27,8 @@ enum sg_reader {
   SG_READER_DATA_CR,      // the CR that ends a chunk's data
   SG_READER_DATA_LF,
   SG_READER_TRAILER,       // the first byte of a trailer line
-  SG_READER_TRAILER_LINE,  // in a trailer line
+  SG_READER_TRAILER_NAME,  // in the name of its field
+  SG_READER_TRAILER_LINE,  // behind that
   SG_READER_TRAILER_LF,
   SG_READER_LAST_LF,  // the LF of the empty line that ends the message
   SG_READER_LOST,     // what came is no chunked body

@@ -129,7 +129,8 @@
     400)                                                                                           \
   X(http_chunk_extension, answered, track, "a control character in a chunk extension", 400)        \
   X(http_chunk_end, answered, track, "chunk data that does not end where its size says", 400)      \
-  X(http_trailer, answered, track, "a control character or a bare line end in a trailer", 400)     \
+  X(http_trailer, answered, track, "a trailer that is no field, or has a control character in it", \
+    400)                                                                                           \
   X(http_fault_silent, dropped, track,                                                             \
     "one of the `http_` faults above, where an answer would not be safe")                          \
   X(http_upgraded, dropped, track,                                                                 \

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "config/limits.h"
+#include "dataplane/path/http_scan.h"
 
 namespace surgegate {
 namespace {
@@ -39,6 +40,13 @@ uint8_t stay_unless_control(char c, uint8_t reader, ChunkPosition& position, sg_
   return control ? lose(position, c, fault) : reader;
 }
 
+// Trailers are fields [RFC 9112 section 7.1.2]. What reads only the empty line in their place takes
+// the first one for a request, if it looks like one.
+uint8_t in_trailer_name(char c, ChunkPosition& position) {
+  return is_http_char(c, HttpChars::token) ? static_cast<uint8_t>(SG_READER_TRAILER_NAME)
+                                           : lose(position, c, SG_REASON_http_trailer);
+}
+
 // The LF behind a CR.
 uint8_t after_cr(char c, uint8_t reader, ChunkPosition& position) {
   return c == '\n' ? reader : lose(position, c, SG_REASON_http_line_end);
@@ -60,8 +68,9 @@ uint8_t next_reader(char c, ChunkPosition& position) {
     case SG_READER_DATA_LF:
       return after_cr(c, SG_READER_CHUNK_FIRST, position);
     case SG_READER_TRAILER:
-      if (c == '\r') return SG_READER_LAST_LF;
-      return stay_unless_control(c, SG_READER_TRAILER_LINE, position, SG_REASON_http_trailer);
+      return c == '\r' ? static_cast<uint8_t>(SG_READER_LAST_LF) : in_trailer_name(c, position);
+    case SG_READER_TRAILER_NAME:
+      return c == ':' ? static_cast<uint8_t>(SG_READER_TRAILER_LINE) : in_trailer_name(c, position);
     case SG_READER_TRAILER_LINE:
       if (c == '\r') return SG_READER_TRAILER_LF;
       return stay_unless_control(c, SG_READER_TRAILER_LINE, position, SG_REASON_http_trailer);
