@@ -305,6 +305,7 @@ void Responder::refuse(Lane& lane) {
 void Responder::bury(Lane& lane) {
   sg_flow& flow = *lane.flow;
   uint32_t end = known_end_seq(lane);
+  if (seq_distance(end, flow.next_seq) > 0) end = flow.next_seq;  // what was sent again had passed
   flow.judged.passed_64k = passed_64k_at(flow, flow.next_seq, end);
   flow.judged.start_seq = end;  // from here on bytes are thrown away
   flow.judged.hash = lane.packet.ack;

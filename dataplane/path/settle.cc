@@ -48,7 +48,6 @@ bool closes(const Lane& lane) {
   const sg_packet& packet = lane.packet;
   if ((packet.tcp_flags & (SG_TCP_FIN | SG_TCP_RST)) == 0) return false;
   if (flow.reader == SG_READER_NONE && lane.service->protocol != SG_TLS) return true;
-  if (flow.flags & SG_FLOW_IN_HEAD) return packet.seq + packet.payload_length == flow.next_seq;
   bool is_rst = (packet.tcp_flags & SG_TCP_RST) != 0;
   uint32_t seq = is_rst ? packet.seq : packet.seq + packet.payload_length;
   // Of a tunnel not all that passed need have been counted: passes_as_body().
@@ -215,12 +214,21 @@ void Tracker::begin_other(Lane& lane) {
   if (!may_answer) flow.flags |= SG_FLOW_PIPELINED;
 }
 
+// The backend may have opened with this one only: it is from now on that the other is watched for.
+void Tracker::settle_syn_again(const Lane& lane) {
+  sg_flow& flow = *lane.flow;
+  if ((flow.flags & SG_FLOW_OTHER_SYN) && flow.other_seq == lane.packet.seq + 1)
+    flow.other_since = other_ticks(ticks_);
+}
+
 void Tracker::settle_forwarded(Lane& lane) {
   sg_flow& flow = *lane.flow;
   const sg_packet& packet = lane.packet;
   if (packet.tcp_flags & SG_TCP_SYN) {
-    if (lane.reopens) settle_syn(lane);
-    if (lane.service->protocol == SG_TLS) settle_syn_again(lane);
+    if (lane.reopens)
+      settle_syn(lane);
+    else
+      settle_syn_again(lane);
     return;
   }
   if (lane.reason == SG_REASON_trimmed) {
@@ -233,7 +241,8 @@ void Tracker::settle_forwarded(Lane& lane) {
   }
   if (lane.reason == SG_REASON_refused_rst) return settle_refused_rst(lane);
   bool is_rst = (packet.tcp_flags & SG_TCP_RST) != 0;
-  if (flow.state == SG_FLOW_OPENING && !is_rst) flow.state = SG_FLOW_ESTABLISHED;
+  if (flow.state == SG_FLOW_OPENING && !is_rst && !is_of_earlier(flow, packet.seq))
+    flow.state = SG_FLOW_ESTABLISHED;
   note_syntax(lane);
   if (lane.advance == Advance::piece) keep_piece(lane);
   if (lane.advance == Advance::request) settle_request(lane);
@@ -242,7 +251,7 @@ void Tracker::settle_forwarded(Lane& lane) {
   if (lane.advance == Advance::request || lane.advance == Advance::position) move_on(lane);
   if (!lane.has_more || lane.next_is_held) remember(lane);
   if (lane.advance == Advance::ahead)
-    return lane.service->protocol == SG_TLS ? note_run(lane) : keep_ahead(lane);
+    return flow.reader == SG_READER_NONE ? note_run(lane) : keep_ahead(lane);
   if (flow.marks & SG_FLOW_AHEAD) {
     remember_ahead(lane);
     settle_ahead(lane);
@@ -254,7 +263,8 @@ void Tracker::settle_forwarded(Lane& lane) {
 // have been asked for by the owner of this address.
 void Tracker::settle_refused_rst(const Lane& lane) {
   sg_flow& flow = *lane.flow;
-  if (lane.packet.seq == flow.receive_next) flow.answers_again = SG_ANSWERS_AGAIN_MAX;
+  if (lane.packet.seq == flow.receive_next && flow.answers_again < SG_ANSWERS_AGAIN_MAX)
+    flow.answers_again = SG_ANSWERS_AGAIN_MAX;
 }
 
 // What a head follows is forgotten where an answer to it was acknowledged: the backend has read it.
@@ -307,7 +317,7 @@ void Tracker::move_on(const Lane& lane) {
   flow.next_seq = lane.next_seq_after;
   flow.reader = lane.reader_after;
   sg_flow_set_body_left(&flow, lane.body_left_after);
-  if (flow.next_seq - floor_seq(flow) <= span_max) return;
+  if (flow.reader == SG_READER_NONE || flow.next_seq - floor_seq(flow) <= span_max) return;
   forget_ranges(flow);
   uint32_t judged_end_seq = flow.judged.start_seq + flow.judged.length_bytes;
   if (flow.next_seq - flow.judged.start_seq > span_max)

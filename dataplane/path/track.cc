@@ -25,6 +25,11 @@ bool is_of_other(const sg_flow& flow, const sg_packet& packet) {
   return (flow.flags & SG_FLOW_OTHER) != 0 && packet.seq - flow.other_seq <= SG_FIRST_WINDOW_BYTES;
 }
 
+// Whether the other connection came later than this one.
+bool is_later(const sg_flow& flow) {
+  return (flow.flags & (SG_FLOW_OTHER_SYN | SG_FLOW_OTHER_LATER)) != 0;
+}
+
 // Whether an answer is due that would be larger than what has come and was not answered yet. An
 // acknowledgement alone would have the client wait for what it cannot ask for again.
 bool is_unpaid(const sg_flow& flow, const sg_packet& packet) {
@@ -197,14 +202,14 @@ void Tracker::track_first_syn(Lane& lane) {
 // While nothing was read a second SYN may stand anywhere, but so near to the first that they could
 // not be told apart: who forged one before it must not lock out who comes after. There is no third:
 // a backend may have answered any, and begins with that of which the handshake completes. But
-// behind a close that its own client brought about one may always begin: where a SYN wanted to open
-// another stays known (replace_closed).
+// behind a close that its own client brought about one may begin beside another that came later:
+// where that stands stays known (replace_closed).
 bool Tracker::may_open_another(const Lane& lane, uint32_t first_seq) const {
   const sg_flow& flow = *lane.flow;
   if (lane.service->protocol == SG_TLS) return may_open_another_hello(flow, first_seq);
   if (flow.reader == SG_READER_NONE && flow.state != SG_FLOW_REFUSED) return true;
   const bool has_other = (flow.flags & SG_FLOW_OTHER) != 0;
-  const bool may_stay = flow.state == SG_FLOW_CLOSING && (flow.flags & SG_FLOW_OTHER_SYN) != 0;
+  const bool may_stay = flow.state == SG_FLOW_CLOSING && is_later(flow);
   if ((has_other && !may_stay) || is_in_stream(flow, first_seq, ticks_)) return false;
   return flow.state != SG_FLOW_OPENING || first_seq >> 16 != flow.next_seq >> 16;
 }
@@ -224,8 +229,7 @@ bool Tracker::begins_other(const Lane& lane) const {
   if (flow.state == SG_FLOW_OPENING || flow.state == SG_FLOW_REFUSED) return has_data || is_syns;
   if (lane.service->protocol == SG_TLS) return false;  // read_hello() watches for it
   if (!has_data) return false;
-  const bool must_wait = is_syns || (flow.flags & SG_FLOW_OTHER_LATER) != 0;
-  if (!must_wait || flow.state == SG_FLOW_CLOSING) return true;
+  if (!is_later(flow) || flow.state == SG_FLOW_CLOSING) return true;
   if (!waits_for_request(flow)) return silent_ns(flow) >= SG_FLOW_SILENT_WITHIN_NS;
   return (flow.flags & SG_FLOW_HAS_REQUEST) == 0 || silent_ns(flow) >= SG_FLOW_SILENT_NS;
 }

@@ -139,7 +139,7 @@ class Tracker {
   void pass_beside_hello(Lane& lane);
   void settle_hello(const Lane& lane);
   static void note_run(const Lane& lane);
-  void settle_syn_again(const Lane& lane);
+  void change_places(sg_flow& flow);
   bool may_open_another_hello(const sg_flow& flow, uint32_t first_seq) const;
   static void count_stray_hello(Lane& lane);
 
@@ -154,6 +154,7 @@ class Tracker {
   // settle.cc
   void settle_forwarded(Lane& lane);
   void settle_syn(Lane& lane);
+  void settle_syn_again(const Lane& lane);
   void replace(sg_flow& flow, uint32_t first_seq, uint8_t reader, sg_earlier earlier);
   void replace_closed(Lane& lane);
   void begin_other(Lane& lane);

@@ -57,7 +57,8 @@ void Tracker::pass_beside_hello(Lane& lane) {
   const sg_flow& flow = *lane.flow;
   const sg_packet& packet = lane.packet;
   const uint32_t last_seq = packet.seq + packet.payload_length - 1;
-  if (is_of_earlier(flow, packet.seq) || is_of_earlier(flow, last_seq)) {
+  const bool may_be_held = earlier_periods(flow, ticks_) < SG_FLOW_EARLIER_PERIODS;
+  if (may_be_held && (is_of_earlier(flow, packet.seq) || is_of_earlier(flow, last_seq))) {
     lane.found |= SG_FOUND(old_data);
     return;
   }
@@ -81,20 +82,34 @@ void Tracker::pass_beside_hello(Lane& lane) {
                             : SG_FOUND(out_of_order);
 }
 
-// The entry goes on with the connection whose hello was admitted. The other one is watched for
-// still: where SYN cookies are in use a backend can take up both, one after the other.
+// The entry goes on with the connection whose hello was admitted. One whose hello has not come is
+// watched for still: where SYN cookies are in use a backend can take up both, one after the other.
+// (One whose hello was admitted goes on beside it: the backend has this or that.)
 void Tracker::settle_hello(const Lane& lane) {
   sg_flow& flow = *lane.flow;
   const bool is_others = !holds_first(flow, lane.packet);
-  if (is_others && flow.reader == SG_READER_HELLO) {
-    flow.other_seq = flow.next_seq;
-    flow.other_since = other_ticks(ticks_);
-  } else if (is_others) {
+  if (is_others && flow.reader == SG_READER_HELLO)
+    change_places(flow);
+  else if (is_others)
     forget_other(flow);
-  }
   flow.state = SG_FLOW_ESTABLISHED;
   move_on(lane);
   flow.run_seq = flow.run_end_seq = flow.next_seq;
+}
+
+// This connection, of which no byte came, and the other one.
+void Tracker::change_places(sg_flow& flow) {
+  const bool is_new = (flow.flags & SG_FLOW_OTHER_SYN) != 0;
+  const uint32_t first_seq = flow.other_seq;
+  const auto begin_64k = static_cast<__u16>(flow.next_seq >> 16);
+  flow.earlier =
+      is_new ? earlier_with_this(flow, ticks_) : sg_earlier{begin_64k, other_ticks(ticks_), 0};
+  flow.marks |= SG_FLOW_EARLIER;
+  flow.other_seq = flow.next_seq;
+  flow.other_since = other_ticks(ticks_);
+  flow.flags &= static_cast<uint8_t>(~SG_FLOW_OTHER_SYN);
+  flow.next_seq = flow.judged.start_seq = first_seq;
+  flow.judged.passed_64k = 0;
 }
 
 // Of the runs beyond holes the nearest is kept: it is joined when the hole in front of it is
@@ -113,13 +128,6 @@ void Tracker::note_run(const Lane& lane) {
     if (seq_distance(seq, flow.run_seq) > 0) flow.run_seq = seq;
     if (seq_distance(flow.run_end_seq, end_seq) > 0) flow.run_end_seq = end_seq;
   }
-}
-
-// The backend may have opened with this one only: it is from now on that its hello is watched for.
-void Tracker::settle_syn_again(const Lane& lane) {
-  sg_flow& flow = *lane.flow;
-  if ((flow.flags & SG_FLOW_OTHER_SYN) && flow.other_seq == lane.packet.seq + 1)
-    flow.other_since = other_ticks(ticks_);
 }
 
 // There are never more than two first bytes to watch for; behind a close that its own client
