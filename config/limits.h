@@ -66,10 +66,14 @@
 // judged ranges: of a chunked upload with a chunk header in every segment they reach half a MB
 // back. The oldest make room (ranges_forgotten); what is sent again from before them is old_data.
 #define SG_HEAD_BYTES_MAX 16352
-#define SG_KEPT_RANGES_MAX 340
+#define SG_KEPT_RANGES_MAX 329
 // Runs of bytes beyond holes that one flow may have forwarded. Who loses or overtakes more often
 // within one head, or farther than SG_HEAD_BYTES_MAX, sends the rest again (ahead_full).
 #define SG_AHEAD_RUNS_MAX 4
+// Places in them where a segment begins or ends, at which TCP may cut what it sends again: of 60
+// segments in 4 runs, twice the 31 of 536 bytes that fill SG_HEAD_BYTES_MAX. Who sends smaller ones
+// sends those that are too many again (ahead_full), when the hole is filled.
+#define SG_AHEAD_EDGES_MAX 64
 // Heads and chunk headers in them that are remembered one by one when a hole is filled: a window of
 // 16 KB in chunks of 700 bytes. Of more those of one run are one part (ahead_parts_joined).
 #define SG_AHEAD_PARTS_APART_MAX 24

@@ -249,7 +249,7 @@ void Tracker::settle_forwarded(Lane& lane) {
   if (lane.advance == Advance::hello) settle_hello(lane);
   if (lane.advance == Advance::position) note_acknowledged(flow, packet);
   if (lane.advance == Advance::request || lane.advance == Advance::position) move_on(lane);
-  if (!lane.has_more || lane.next_is_held) remember(lane);
+  if (!lane.has_more || (flow.marks & SG_FLOW_AHEAD) != 0) remember(lane);
   if (lane.advance == Advance::ahead)
     return flow.reader == SG_READER_NONE ? note_run(lane) : keep_ahead(lane);
   if (flow.marks & SG_FLOW_AHEAD) {
@@ -375,9 +375,23 @@ void Tracker::remember(Lane& lane) {
   sg_flow& flow = *lane.flow;
   if (lane.judged_end == 0) return;
   const uint32_t bytes = uint32_t{lane.judged_end} - lane.judged_first;
-  remember_part(flow, lane.packet.seq + lane.judged_first,
-                payload_from(lane, lane.judged_first).substr(0, bytes));
+  remember_parts(flow, lane.packet.seq + lane.judged_first,
+                 payload_from(lane, lane.judged_first).substr(0, bytes));
   lane.judged_end = 0;
+}
+
+// One range for each segment of which it was forwarded before those in front of it, for each may be
+// sent again by itself: TCP cuts at what it has acknowledged, and what it has of the rest [RFC
+// 2018].
+void Tracker::remember_parts(sg_flow& flow, uint32_t seq, std::string_view bytes) {
+  const KeptHead* kept = (flow.marks & SG_FLOW_AHEAD) != 0 ? heads_.of(flow) : nullptr;
+  while (!bytes.empty()) {
+    const auto left = static_cast<uint32_t>(bytes.size());
+    const uint32_t part = kept == nullptr ? left : kept->bytes_to_edge(seq, left);
+    remember_part(flow, seq, bytes.substr(0, part));
+    seq += part;
+    bytes.remove_prefix(part);
+  }
 }
 
 // Of what lies in front of the oldest range nothing is taken any more. So the bytes of a head that

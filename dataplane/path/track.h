@@ -25,7 +25,7 @@ struct TrackCounters {
   uint64_t met_set_full = 0;        // .. strays
   uint64_t heads_evicted = 0;       // kept bytes that made room for another flow's
   uint64_t ranges_forgotten = 0;    // judged parts of streams that made room for later ones
-  uint64_t ahead_full = 0;          // segments beyond holes of which no copy could be kept
+  uint64_t ahead_full = 0;          // segments beyond holes for which there was no room
   uint64_t ahead_parts_joined = 0;  // .. of which parts are remembered as one
 };
 
@@ -165,6 +165,7 @@ class Tracker {
   static void settle_refused_rst(const Lane& lane);
   void note_syntax(Lane& lane);
   void remember(Lane& lane);
+  void remember_parts(sg_flow& flow, uint32_t seq, std::string_view bytes);
   void remember_part(sg_flow& flow, uint32_t seq, std::string_view bytes);
   void begin_memory_at(sg_flow& flow, uint32_t head_seq);
   void release(sg_flow& flow, uint32_t from_seq);

@@ -175,7 +175,7 @@ void Tracker::settle_ahead(const Lane& lane) {
   if (flow.flags & SG_FLOW_IN_HEAD) {
     kept->extend_head(kept->length_bytes);
   } else if (sg_flow_body_left(&flow) > SG_WINDOW_BYTES_MAX || !kept->has_run_behind(syntax_seq)) {
-    kept->runs_count = 0;  // and the head's bytes stay
+    kept->forget_runs();  // and the head's bytes stay
   } else {
     if (syntax_seq != kept->start_seq) begin_record(*kept, syntax_seq);
     bool is_judged = lane.has_more || (flow.marks & SG_FLOW_HELD) != 0;
@@ -188,10 +188,10 @@ void Tracker::settle_ahead(const Lane& lane) {
 void Tracker::begin_head_ahead(sg_flow& flow, KeptHead& kept) {
   std::string_view bytes = kept.run_from(kept.start_seq);
   if (bytes.empty() || flow.reader != SG_READER_HEAD) return;
-  kept.extend_head(static_cast<uint32_t>(bytes.size()));
-  go_on_at(flow, kept.end_seq());
+  go_on_at(flow, kept.start_seq + static_cast<uint32_t>(bytes.size()));
   flow.flags |= SG_FLOW_IN_HEAD;
-  remember_part(flow, kept.start_seq, bytes);
+  remember_parts(flow, kept.start_seq, bytes);
+  kept.extend_head(static_cast<uint32_t>(bytes.size()));
 }
 
 void Tracker::begin_record(KeptHead& kept, uint32_t seq) const {
@@ -206,7 +206,7 @@ void Tracker::remember_ahead(const Lane& lane) {
   for (uint32_t i = 0; i < lane.ahead_parts_count; i++) {
     StreamPart part = lane.ahead_parts[i];
     uint32_t at = part.seq - kept->start_seq;
-    remember_part(*lane.flow, part.seq, {kept->bytes + at, part.bytes});
+    remember_parts(*lane.flow, part.seq, {kept->bytes + at, part.bytes});
   }
 }
 

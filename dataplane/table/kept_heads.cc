@@ -54,12 +54,32 @@ bool KeptHead::has_run_behind(uint32_t seq) const {
   return runs_count > 0 && seq - start_seq < runs[runs_count - 1].last;
 }
 
+uint32_t KeptHead::bytes_to_edge(uint32_t seq, uint32_t most_bytes) const {
+  const int64_t at = static_cast<int32_t>(seq - start_seq);
+  const uint16_t* next = std::upper_bound(edges, edges + edges_count, at);
+  if (next == edges + edges_count) return most_bytes;
+  return static_cast<uint32_t>(std::min<int64_t>(most_bytes, *next - at));
+}
+
+bool KeptHead::has_edge(uint32_t at) const {
+  return std::binary_search(edges, edges + edges_count, at);
+}
+
+void KeptHead::add_edge(uint32_t at) {
+  if (has_edge(at)) return;
+  uint16_t* place = std::upper_bound(edges, edges + edges_count, at);
+  std::copy_backward(place, edges + edges_count, edges + edges_count + 1);
+  *place = static_cast<uint16_t>(at);
+  edges_count++;
+}
+
 bool KeptHead::has_room_for_run(uint32_t first, uint32_t last) const {
   if (last > SG_HEAD_BYTES_MAX) return false;
   uint32_t apart = 0;
   for (uint32_t i = 0; i < runs_count; i++)
     if (runs[i].last < first || last < runs[i].first) apart++;
-  return apart < SG_AHEAD_RUNS_MAX;
+  const uint32_t new_edges = (has_edge(first) ? 0u : 1u) + (has_edge(last) ? 0u : 1u);
+  return apart < SG_AHEAD_RUNS_MAX && edges_count + new_edges <= SG_AHEAD_EDGES_MAX;
 }
 
 std::string_view KeptHead::try_run(uint32_t first, std::string_view fresh) {
@@ -84,27 +104,31 @@ void KeptHead::add_run(uint32_t first, uint32_t last) {
   std::memmove(runs + before + 1, runs + behind, (runs_count - behind) * sizeof(KeptRun));
   runs[before] = all;
   runs_count = static_cast<uint16_t>(runs_count - (behind - before) + 1);
+  add_edge(first);
+  add_edge(last);
 }
 
 void KeptHead::begin_at(uint32_t seq) {
   const uint32_t cut = std::min<uint32_t>(seq - start_seq, SG_HEAD_BYTES_MAX);
   start_seq = seq;
-  extend_head(cut);
+  pass_runs(cut);
   for (uint32_t i = 0; i < runs_count; i++) {
     runs[i].first = static_cast<uint16_t>(runs[i].first - cut);
     runs[i].last = static_cast<uint16_t>(runs[i].last - cut);
   }
+  for (uint32_t i = 0; i < edges_count; i++) edges[i] = static_cast<uint16_t>(edges[i] - cut);
   length_bytes = 0;
   if (runs_count > 0) std::memmove(bytes, bytes + cut, runs[runs_count - 1].last);
 }
 
-void KeptHead::extend_head(uint32_t end) {
+void KeptHead::pass_runs(uint32_t end) {
   uint32_t gone = 0;
   while (gone < runs_count && runs[gone].last <= end) gone++;
   runs_count = static_cast<uint16_t>(runs_count - gone);
   std::memmove(runs, runs + gone, runs_count * sizeof(KeptRun));
   if (runs_count > 0) runs[0].first = std::max(runs[0].first, static_cast<uint16_t>(end));
-  length_bytes = static_cast<uint16_t>(end);
+  uint16_t* behind = std::upper_bound(edges, edges + edges_count, end);
+  edges_count = static_cast<uint16_t>(std::copy(behind, edges + edges_count, edges) - edges);
 }
 
 void KeptHeads::Unmap::operator()(KeptHead* records) const {
@@ -138,7 +162,8 @@ KeptHead& KeptHeads::take(sg_flow& flow) {
   link_newest(index);
   KeptHead& record = records_[index];
   record.flow_hash = flow.hash;
-  record.length_bytes = record.ranges_count = record.runs_count = 0;
+  record.length_bytes = record.ranges_count = 0;
+  record.forget_runs();
   flow.kept_index = index;
   return record;
 }

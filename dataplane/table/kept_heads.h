@@ -41,6 +41,11 @@ struct KeptHead {
   uint16_t ranges_count;
   uint16_t runs_count;
   KeptRun runs[SG_AHEAD_RUNS_MAX];  // in order, none touches another, all lie behind the head
+  // Where the segments that the runs are of begin and end, in order, all behind the head's end: a
+  // segment that is lost behind the gate is sent again from edge to edge, and what is remembered of
+  // it must begin and end there too.
+  uint16_t edges[SG_AHEAD_EDGES_MAX];
+  uint16_t edges_count;
   char bytes[SG_HEAD_BYTES_MAX];
   KeptRange ranges[SG_KEPT_RANGES_MAX];
 
@@ -67,7 +72,9 @@ struct KeptHead {
   // What was forwarded from here on, up to the next hole.
   std::string_view run_from(uint32_t seq) const;
   bool has_run_behind(uint32_t seq) const;
-  // Whether bytes[first, last) can be a run, or part of one.
+  // How many bytes from seq on come before the next edge, at most so many.
+  uint32_t bytes_to_edge(uint32_t seq, uint32_t most_bytes) const;
+  // Whether bytes[first, last) can be a run, or part of one: a segment's, whose edges are kept.
   bool has_room_for_run(uint32_t first, uint32_t last) const;
   // Copies fresh to bytes[first ..], where it may come to be a run, and returns what it would be
   // part of: has_room_for_run(), and what is overlapped agrees.
@@ -76,8 +83,18 @@ struct KeptHead {
   void add_run(uint32_t first, uint32_t last);
   // Lets go of all in front of seq, which bytes[0] is from now on, and of the head.
   void begin_at(uint32_t seq);
-  // Counts bytes[0, end) as of the head, and no more as ahead of it.
-  void extend_head(uint32_t end);
+  // Counts bytes[0, end) no more as ahead of what is read.
+  void pass_runs(uint32_t end);
+  // .. but as of the head.
+  void extend_head(uint32_t end) {
+    pass_runs(end);
+    length_bytes = static_cast<uint16_t>(end);
+  }
+  void forget_runs() { runs_count = edges_count = 0; }
+
+ private:
+  bool has_edge(uint32_t at) const;
+  void add_edge(uint32_t at);
 };
 
 static_assert(sizeof(KeptHead) == 5 * 4096, "whole pages, so that an idle record costs no memory");

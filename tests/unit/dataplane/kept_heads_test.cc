@@ -96,7 +96,7 @@ TEST(KeptHead, ARangeOfOtherBytesIsNotInTheHead) {
   EXPECT_FALSE(head.has_head_bytes({109, 0, 2, 0}));
 }
 
-// The record of a flow whose stream begins at 1,000 is compared with a map from place to byte.
+// The record of a flow whose stream begins at 1,000.
 class Runs : public ::testing::Test {
  protected:
   Runs() : flow_(flow_of(7)), head_(heads_.take(flow_)) { head_.begin_at(1'000); }
@@ -127,6 +127,42 @@ TEST_F(Runs, ThatTouchBecomeOne) {
   EXPECT_EQ(head_.run_from(1'018), "");
 }
 
+TEST_F(Runs, KeepTheEdgesOfTheirSegments) {
+  EXPECT_EQ(head_.bytes_to_edge(1'000, 5), 5u) << "there is none";
+  lay(10, "klm");
+  lay(16, "qr");
+  lay(13, "n");
+  EXPECT_EQ(head_.bytes_to_edge(1'000, 20), 10u);
+  EXPECT_EQ(head_.bytes_to_edge(1'010, 20), 3u);
+  EXPECT_EQ(head_.bytes_to_edge(1'012, 20), 1u);
+  EXPECT_EQ(head_.bytes_to_edge(1'013, 20), 1u) << "where two became one";
+  EXPECT_EQ(head_.bytes_to_edge(1'014, 20), 2u);
+  EXPECT_EQ(head_.bytes_to_edge(1'016, 20), 2u);
+  EXPECT_EQ(head_.bytes_to_edge(1'016, 1), 1u) << "no more than was asked for";
+  EXPECT_EQ(head_.bytes_to_edge(1'018, 20), 20u);
+  EXPECT_EQ(head_.bytes_to_edge(995, 20), 15u) << "from in front of the record";
+  lay(11, "lmnopq");
+  EXPECT_EQ(head_.bytes_to_edge(1'010, 20), 1u) << "within one that is there";
+  EXPECT_EQ(head_.bytes_to_edge(1'016, 20), 1u);
+}
+
+TEST_F(Runs, HaveEdgesInABoundedNumber) {
+  for (uint32_t i = 0; i + 1 < SG_AHEAD_EDGES_MAX; i++) {
+    ASSERT_TRUE(head_.has_room_for_run(10 + i, 11 + i)) << i;
+    lay(10 + i, "x");
+  }
+  const uint32_t last = 10 + SG_AHEAD_EDGES_MAX - 1;
+  EXPECT_FALSE(head_.has_room_for_run(last, last + 1));
+  EXPECT_TRUE(head_.has_room_for_run(last - 1, last)) << "the same again";
+  EXPECT_TRUE(head_.has_room_for_run(10, last)) << "or together";
+  head_.pass_runs(9);
+  EXPECT_FALSE(head_.has_room_for_run(last, last + 1));
+  head_.pass_runs(10);
+  EXPECT_TRUE(head_.has_room_for_run(last, last + 1));
+  head_.forget_runs();
+  EXPECT_EQ(head_.bytes_to_edge(1'000, 99), 99u);
+}
+
 TEST_F(Runs, AreBounded) {
   for (uint32_t i = 0; i < SG_AHEAD_RUNS_MAX; i++) {
     ASSERT_TRUE(head_.has_room_for_run(3 * i + 1, 3 * i + 2));
@@ -154,6 +190,9 @@ TEST_F(Runs, MoveWithTheStream) {
   head_.begin_at(1'011);
   EXPECT_EQ(head_.run_from(1'011), "lm");
   EXPECT_EQ(head_.run_from(1'020), "uv");
+  EXPECT_EQ(head_.bytes_to_edge(1'011, 99), 2u);
+  EXPECT_EQ(head_.bytes_to_edge(1'013, 99), 7u);
+  EXPECT_EQ(head_.bytes_to_edge(1'020, 99), 2u);
   head_.extend_head(2);
   EXPECT_EQ(head_.end_seq(), 1'013u);
   EXPECT_EQ(head_.runs_count, 1);
