@@ -131,7 +131,8 @@ class Tracker {
   void keep_ahead(const Lane& lane);
   void settle_ahead(const Lane& lane);
   void begin_head_ahead(sg_flow& flow, KeptHead& kept);
-  void begin_record(KeptHead& kept, uint32_t seq) const;
+  void begin_record(const sg_flow& flow, KeptHead& kept) const;
+  void make_room_ahead(const Lane& lane, KeptHead& kept) const;
   void remember_ahead(const Lane& lane);
 
   // track_hello.cc: the beginning of a TLS connection

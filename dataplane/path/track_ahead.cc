@@ -38,14 +38,16 @@ sg_reason Tracker::ahead_fault(const Lane& lane, uint32_t distance_bytes) const 
     return SG_REASON_out_of_order;
   if (is_stale(flow, lane.packet)) return SG_REASON_tcp_old_timestamp;
   if ((is_ahead || in_head) && kept == nullptr) return SG_REASON_head_evicted;
-  const uint32_t first = distance_bytes + (in_head ? kept->length_bytes : 0);
-  const uint32_t last = first + lane.packet.payload_length;
-  if (last > SG_HEAD_BYTES_MAX) return no_room_ahead();
+  const uint32_t record_bytes = distance_bytes + (in_head ? kept->length_bytes : 0);
+  if (record_bytes + lane.packet.payload_length > SG_HEAD_BYTES_MAX) return no_room_ahead();
   if (lane.packet.seq + lane.packet.payload_length - flow.next_seq > room_bytes(flow))
     return SG_REASON_syn_in_stream;
   std::string_view run = payload_from(lane);
   if (is_ahead) {
     if (differs_ahead(lane, 0)) return SG_REASON_resend_differs;
+    make_room_ahead(lane, *kept);
+    const uint32_t first = lane.packet.seq - kept->start_seq;
+    const uint32_t last = first + lane.packet.payload_length;
     if (!kept->has_room_for_run(first, last)) return no_room_ahead();
     run = kept->try_run(first, run);
   }
@@ -159,7 +161,7 @@ void Tracker::keep_ahead(const Lane& lane) {
   }
   const bool is_first = (flow.marks & SG_FLOW_AHEAD) == 0;
   if (kept == nullptr) kept = &heads_.take(flow);
-  if (is_first && (flow.flags & SG_FLOW_IN_HEAD) == 0) begin_record(*kept, next_syntax_seq(flow));
+  if (is_first) make_room_ahead(lane, *kept);
   const uint32_t first = lane.packet.seq - kept->start_seq;
   if (is_first) kept->try_run(first, payload_from(lane));  // else ahead_fault() has
   kept->add_run(first, first + lane.packet.payload_length);
@@ -177,7 +179,7 @@ void Tracker::settle_ahead(const Lane& lane) {
   } else if (sg_flow_body_left(&flow) > SG_WINDOW_BYTES_MAX || !kept->has_run_behind(syntax_seq)) {
     kept->forget_runs();  // and the head's bytes stay
   } else {
-    if (syntax_seq != kept->start_seq) begin_record(*kept, syntax_seq);
+    kept->pass_runs(syntax_seq - kept->start_seq);
     bool is_judged = lane.has_more || (flow.marks & SG_FLOW_HELD) != 0;
     if (!is_judged) begin_head_ahead(flow, *kept);
   }
@@ -186,17 +188,30 @@ void Tracker::settle_ahead(const Lane& lane) {
 
 // Where what was forwarded ahead begins a head: it is one that came in part.
 void Tracker::begin_head_ahead(sg_flow& flow, KeptHead& kept) {
+  if (flow.reader != SG_READER_HEAD || kept.run_from(next_syntax_seq(flow)).empty()) return;
+  begin_record(flow, kept);
   std::string_view bytes = kept.run_from(kept.start_seq);
-  if (bytes.empty() || flow.reader != SG_READER_HEAD) return;
   go_on_at(flow, kept.start_seq + static_cast<uint32_t>(bytes.size()));
   flow.flags |= SG_FLOW_IN_HEAD;
   remember_parts(flow, kept.start_seq, bytes);
   kept.extend_head(static_cast<uint32_t>(bytes.size()));
 }
 
-void Tracker::begin_record(KeptHead& kept, uint32_t seq) const {
+// The record begins with the next head, which needs the room of the one before it. Not sooner:
+// while that is there, it is compared byte by byte, however a resend of it is cut.
+void Tracker::begin_record(const sg_flow& flow, KeptHead& kept) const {
+  const uint32_t seq = next_syntax_seq(flow);
+  if (kept.has_bytes() && seq == kept.start_seq) return;
   kept.begin_at(seq);
   kept.head_began_ticks = ticks_;
+}
+
+// .. or what goes ahead of it does.
+void Tracker::make_room_ahead(const Lane& lane, KeptHead& kept) const {
+  const uint32_t last = lane.packet.seq + lane.packet.payload_length - kept.start_seq;
+  const bool has_room = kept.has_bytes() && last <= SG_HEAD_BYTES_MAX;
+  const bool in_head = (lane.flow->flags & SG_FLOW_IN_HEAD) != 0;
+  if (!in_head && !has_room) begin_record(*lane.flow, kept);
 }
 
 // The parts of the runs that were judged, each as a range behind those before it.

@@ -172,13 +172,15 @@ bool Tracker::waits_for_answer(const Lane& lane) const {
 // the head; and those that were forwarded ahead of them follow.
 void Tracker::read_kept_head(Lane& lane) {
   KeptHead* kept = heads_.of(*lane.flow);
+  const bool is_first = (lane.flow->flags & SG_FLOW_IN_HEAD) == 0;
+  if (is_first && kept != nullptr) begin_record(*lane.flow, *kept);
   bool is_next =
       lane.is_held || kept == nullptr || kept->end_seq() == lane.packet.seq + lane.head_offset;
   if (kept == nullptr || !is_next) {
     lane.found |= SG_FOUND(head_evicted);
     return;
   }
-  if ((lane.flow->flags & SG_FLOW_IN_HEAD) == 0) lane.waits = waits_for_answer(lane);
+  if (is_first) lane.waits = waits_for_answer(lane);
   lane.answerable = !lane.is_held && answerable(lane);
   uint64_t age_ns = uint64_t{ticks_ - kept->head_began_ticks} * SG_FLOW_TICK_NS;
   if (age_ns > lane.service->head_deadline_ns && !kept->has_empty_line_only()) {

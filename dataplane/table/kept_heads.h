@@ -49,6 +49,8 @@ struct KeptHead {
   char bytes[SG_HEAD_BYTES_MAX];
   KeptRange ranges[SG_KEPT_RANGES_MAX];
 
+  // Where it has no bytes start_seq means nothing.
+  bool has_bytes() const { return length_bytes > 0 || runs_count > 0; }
   uint32_t end_seq() const { return start_seq + length_bytes; }
   // The empty line that may stand before a head [RFC 9112 section 2.2].
   bool has_empty_line_only() const { return length_bytes == 2 && bytes[0] == '\r'; }
