@@ -41,11 +41,15 @@ bool is_unpaid(const sg_flow& flow, const sg_packet& packet) {
          answer_header_bytes(packet) + least;
 }
 
-// Whether a client that has read on behind the place of every answer sends again what was refused:
-// the backend's answer was not over there, ours is lost in it, and the rest of it will never come.
-// (Who only goes on was answered by a backend: in a capture that was taken without a gate.)
+// Whether a client that has read on into the place of an answer, or behind it, sends again what was
+// refused: the backend's answer was not over there, ours is lost in it, and the rest of it will
+// never come. (Who only goes on was answered by a backend: in a capture that was taken without a
+// gate.) Within the place a shorter answer may have ended: but that acknowledged the refused
+// request, and nothing of it would come again with this acknowledgement.
 bool is_lost_inside(const sg_flow& flow, const sg_packet& packet) {
-  return reads_on(flow, packet.ack) && seq_distance(flow.receive_next, packet.seq) < 0;
+  if (reads_on(flow, packet.ack)) return seq_distance(flow.receive_next, packet.seq) < 0;
+  return (flow.flags & SG_FLOW_OTHER) == 0 && !is_answer_unread(flow, packet.ack) &&
+         seq_distance(flow.judged.start_seq, packet.seq) < 0;
 }
 
 }  // namespace
