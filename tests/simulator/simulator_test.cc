@@ -19,7 +19,6 @@
 // What is left out is said where it is: World::is_beyond_sight(), World::may_give_up().
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <iostream>
 
 #include "tests/simulator/world.h"
@@ -29,11 +28,7 @@ namespace surgegate::simulator {
 namespace {
 
 TEST(Simulator, EveryRunEndsAsItShould) {
-  // The short run is always the same: some in a thousand long uploads end in resends that are cut
-  // within a range (docs/decisions/0003-kept-bytes.md; seed 1454330886), which a client does not
-  // survive.
-  const bool is_given = std::getenv("SURGEGATE_SEED") || std::getenv("SURGEGATE_LONG");
-  const uint64_t first = is_given ? testing::first_seed() : 1;
+  const uint64_t first = testing::first_seed();
   World::Tally sum;
   for (uint64_t i = 0; i < testing::rounds(300, 20'000); i++) {
     World world(first + i);
