@@ -27,8 +27,7 @@ void add_replay(CLI::App& app, surgegate::ReplayOptions& options) {
   CLI::App* replay = app.add_subcommand("replay", "Take a capture file through the gate");
   replay->add_option("--policy", options.policy_path, "The policy to judge by")->required();
   replay
-      ->add_option("--in", options.in_path,
-                   "A pcap or pcapng file of Ethernet frames, - for standard input")
+      ->add_option("--in", options.in_path, "A pcap or pcapng file of Ethernet frames, - for stdin")
       ->required();
   replay->add_option("--out", options.out_path, "Where to write what the gate sends (pcap)")
       ->required();
@@ -41,7 +40,8 @@ void add_replay(CLI::App& app, surgegate::ReplayOptions& options) {
   replay->footer(
       "Example:\n  surgegate replay --policy config/examples/replay.yaml \\\n"
       "    --in tests/captures/mixed.pcapng --out out.pcap --verdicts verdicts.jsonl\n\n"
-      "Exit status: 0 done, 1 packets were not conserved, 2 bad input or it could not be done.");
+      "Exit status: 0 done, 1 packets were not conserved (a fault of ours),\n"
+      "2 bad input, or it could not be done.");
 }
 
 void add_run(CLI::App& app, surgegate::RunOptions& options) {
@@ -50,8 +50,12 @@ void add_run(CLI::App& app, surgegate::RunOptions& options) {
   run->add_option("--interface", options.interface, "The interface to stand at")->required();
   run->add_flag("--json", options.json, "Print the account at the end as JSON");
   run->footer(
-      "Runs until SIGTERM or SIGINT. Switch off the peers' offloads on virtual links:\n"
-      "  ethtool -K DEVICE tx off tso off gso off gro off");
+      "Needs root (or CAP_NET_RAW and CAP_NET_ADMIN), and a network as docs/live.md\n"
+      "describes it. Switch off the peers' offloads on virtual links:\n"
+      "  ethtool -K DEVICE tx off tso off gso off gro off\n\n"
+      "The policy is read once. SIGTERM, SIGINT and SIGHUP end it, and it prints its\n"
+      "account (SIGHUP will mean to read the policy again in a later version).\n\n"
+      "Exit status: 0 ended on a signal, 2 could not start, or the interface is gone.");
 }
 
 void add_check(CLI::App& app, surgegate::CheckOptions& options) {
@@ -66,6 +70,7 @@ void add_explain_rules(CLI::App& app, surgegate::ExplainRulesOptions& options) {
   CLI::App* explain = app.add_subcommand("explain-rules", "Print the truth table of all verdicts");
   explain->add_flag("--json", options.json, "Print it as JSON");
   explain->add_flag("--markdown", options.markdown, "Print it as docs/verdicts.md has it");
+  explain->footer("Exit status: 0 done, 2 a wrong call.");
 }
 
 // What is wrong with the command line, in one line. CLI11 would complain about the absence of what

@@ -3,9 +3,6 @@
 
 #include <fmt/format.h>
 #include <net/if.h>
-#include <net/if_arp.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -13,6 +10,7 @@
 #include <ctime>
 #include <thread>
 
+#include "dataplane/link/interface.h"
 #include "dataplane/link/load_policy.h"
 #include "dataplane/link/neighbours.h"
 #include "dataplane/nic/eal.h"
@@ -75,11 +73,15 @@ void work(Worker& worker) {
   }
 }
 
-// The supervisor: keeps link addresses current and buckets scrubbed while the worker works.
-void supervise(const std::string& interface, const ImageView& image, NextHops& next_hops,
-               Scrubber& scrubber) {
+// The supervisor: keeps link addresses current and buckets scrubbed while the worker works, and
+// tells of the interface. Returns when the worker is to end: on a signal, or without an interface.
+void supervise(const std::string& interface, LinkWatch& link, const ImageView& image,
+               NextHops& next_hops, Scrubber& scrubber) {
   uint32_t known = UINT32_MAX, looks = 0;
   while (!stopping.load(std::memory_order_relaxed)) {
+    if (const std::string change = link.look(); !change.empty())
+      fmt::print(stderr, "surgegate run: {}\n", change);
+    if (link.is_gone()) return stopping.store(true, std::memory_order_relaxed);
     NeighbourCount count = mirror_neighbours(interface, image, next_hops);
     looks = count.known == known ? looks + 1 : 0;
     known = count.known;
@@ -94,6 +96,14 @@ void supervise(const std::string& interface, const ImageView& image, NextHops& n
     scrubber.step(read_clock().monotonic_ns);
     nanosleep(&mirror_period, nullptr);
   }
+}
+
+// SIGHUP, which will once mean to read the policy again, ends a gate like the others: its account
+// is not lost with the terminal. But not for who said that a hangup should not (nohup).
+void await_signals() {
+  std::signal(SIGTERM, stop);
+  std::signal(SIGINT, stop);
+  if (std::signal(SIGHUP, stop) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
 }
 
 // What the worker has counted, as replay's report takes it.
@@ -120,31 +130,16 @@ void tell(const Counters& counters, const EthdevPort& port, const ImageView& ima
   std::fputs(report(input, port.frames_for_all(), port.frames_of_others()).c_str(), stdout);
 }
 
-// Empty, or why this interface cannot be stood at.
-std::string interface_fault(const std::string& interface) {
-  ifreq request{};
-  interface.copy(request.ifr_name, IFNAMSIZ - 1);
-  const int socket_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  const bool has_flags = ioctl(socket_fd, SIOCGIFFLAGS, &request) == 0;
-  const bool is_up = has_flags && (request.ifr_flags & IFF_UP) != 0;
-  const bool is_ethernet = ioctl(socket_fd, SIOCGIFHWADDR, &request) == 0 &&
-                           request.ifr_hwaddr.sa_family == ARPHRD_ETHER;
-  close(socket_fd);
-  if (!is_ethernet) return "`" + interface + "` is not one: `run` needs an Ethernet interface";
-  if (!is_up) return fmt::format("`{0}` is down: ip link set {0} up", interface);
-  return {};
-}
-
 }  // namespace
 
 int run(const RunOptions& options) {
-  if (if_nametoindex(options.interface.c_str()) == 0)
+  const unsigned index = if_nametoindex(options.interface.c_str());
+  if (index == 0)
     return fail("there is no interface `" + options.interface + "` here (see `ip link`)");
   auto policy = load_policy(options.policy_path, nullptr);
   if (policy == nullptr) return 2;
   std::string fault = tunnel_fault(policy->image());
   if (!fault.empty()) return fail(fault);
-  if (geteuid() != 0) return fail("raw packets need root (or CAP_NET_RAW and CAP_NET_ADMIN)");
   fault = interface_fault(options.interface);
   if (!fault.empty()) return fail(fault);
   EalOptions eal;
@@ -168,15 +163,15 @@ int run(const RunOptions& options) {
   Worker worker(0, tables, **port, nullptr, nullptr);
   if (!worker.adopt(*policy)) return fail("no memory for the signatures' scratch space");
 
-  std::signal(SIGTERM, stop);
-  std::signal(SIGINT, stop);
+  await_signals();
   fmt::print(stderr, "surgegate run: on {} with {}\n", options.interface, options.policy_path);
   std::thread thread(work, std::ref(worker));
   Scrubber scrubber(BucketTable(tables.buckets), arena->header());
-  supervise(options.interface, policy->image(), next_hops, scrubber);
+  LinkWatch link(options.interface, static_cast<int>(index));
+  supervise(options.interface, link, policy->image(), next_hops, scrubber);
   thread.join();
   tell(worker.counters(), **port, policy->image(), options);
-  return 0;
+  return link.is_gone() ? 2 : 0;
 }
 
 }  // namespace surgegate

@@ -12,8 +12,8 @@ struct RunOptions {
   bool json = false;  // the account at the end
 };
 
-// Runs until SIGTERM or SIGINT, then prints what was done. 0: ended on a signal; 2: could not
-// start.
+// Runs until SIGTERM, SIGINT or SIGHUP, then prints what was done. 0: ended on a signal; 2: could
+// not start, or the interface went away, which prints what was done as well.
 int run(const RunOptions& options);
 
 }  // namespace surgegate

@@ -150,6 +150,15 @@ class ErrorsTest(unittest.TestCase):
             self.assertRegex(told, rf"(?m)^ +{command} ")
         self.assertRegex(surgegate("replay", "--help").stdout, r"--workers 1\.\.128\S*\s+How many")
 
+    def test_help_fits_a_terminal_and_says_how_each_command_ends(self):
+        for command in ("replay", "run", "check", "explain-rules"):
+            told = surgegate(command, "--help").stdout
+            self.assertEqual([line for line in told.splitlines() if len(line) > 80], [])
+            self.assertIn("Exit status: 0 ", told)
+        told = surgegate("run", "--help").stdout
+        for word in ("Needs root", "CAP_NET_RAW and CAP_NET_ADMIN", "SIGTERM", "SIGINT", "SIGHUP"):
+            self.assertIn(word, told)
+
     def test_commands(self):
         self.refused("no command `relay`", "there are: replay run check explain-rules", words=["relay"])
         self.refused("a command is missing", "there are: replay run check explain-rules", words=[])

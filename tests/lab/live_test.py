@@ -8,9 +8,11 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import unittest
 from collections import Counter
 from pathlib import Path
@@ -41,18 +43,21 @@ BIG = bytes(range(256)) * 4096  # a megabyte
 class Gate:
     """A running `surgegate run` in the segment's gate namespace; it knows its backend when this returns."""
 
-    def __init__(self, segment, policy=POLICY):
+    def __init__(self, segment, policy=POLICY, before=(), program=PROGRAM):
         self.segment, self.said, self.told = segment, segment.tmp / "gate.err", segment.tmp / "gate.json"
         with open(self.said, "w") as err, open(self.told, "w") as out:
-            self.process = segment.gate.start(PROGRAM, "run", "--policy", policy, "--interface", "eth0", "--json",
-                                              stdout=out, stderr=err)
+            self.process = segment.gate.start(*before, program, "run", "--policy", policy, "--interface", "eth0",
+                                              "--json", stdout=out, stderr=err)
         wait_until(lambda: "1 of 1 backends" in self.said.read_text() or self.process.poll() is not None, "the gate")
         if self.process.poll() is not None:
             raise AssertionError(f"the gate ended: {self.said.read_text()}")
 
-    def stop(self):
+    def stop(self, number=signal.SIGTERM):
         """Returns the exit status and the account."""
-        return self.segment.end(self.process, signal.SIGTERM), json.loads(self.told.read_text())
+        return self.segment.end(self.process, number), json.loads(self.told.read_text())
+
+    def says(self, line):
+        wait_until(lambda: f"surgegate run: {line}" in self.said.read_text().splitlines(), line)
 
 
 class OnTheWire:
@@ -377,6 +382,61 @@ class StrangersTest(unittest.TestCase):
             self.assertEqual((status, len(nginx.requests())), (0, 1))
             self.assertEqual([row["packets"] for row in account["reasons"] if row["reason"] == "syn"], [1])
             self.assertGreater(account["packets_of_others"], 0)
+
+
+class EndsTest(unittest.TestCase):
+    """What ends a gate, or stops its traffic, is said; and its account is never lost."""
+
+    def forwarded(self, account):
+        return sum(row["packets"] for row in account["reasons"] if row["verdict"] == "forwarded")
+
+    def test_every_signal_that_ends_it_leaves_an_account(self):
+        with Segment() as segment:
+            segment.serve()
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+                with self.subTest(number.name):
+                    gate = Gate(segment)
+                    self.assertEqual(segment.get(VIP4), 200)
+                    status, account = gate.stop(number)
+                    self.assertEqual(status, 0)
+                    self.assertGreater(self.forwarded(account), 4)
+
+    def test_a_hangup_that_is_ignored_stays_so(self):
+        with Segment() as segment:
+            segment.serve()
+            gate = Gate(segment, before=["nohup"])
+            gate.process.send_signal(signal.SIGHUP)
+            self.assertEqual(segment.get(VIP4), 200)
+            self.assertEqual(gate.stop()[0], 0)
+
+    def test_who_is_not_root_may_have_the_capabilities(self):
+        capable = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=+net_raw,+net_admin",
+                   "--ambient-caps=+net_raw,+net_admin"]
+        with Segment() as segment, tempfile.TemporaryDirectory() as open_to_all:
+            os.chmod(open_to_all, 0o755)
+            segment.serve()
+            gate = Gate(segment, shutil.copy(POLICY, open_to_all), capable, shutil.copy(PROGRAM, open_to_all))
+            self.assertEqual(segment.get(VIP4), 200)
+            self.assertEqual(gate.stop()[0], 0)
+
+    def test_an_interface_that_goes_down_and_away(self):
+        with Segment() as segment:
+            segment.serve()
+            gate = Gate(segment)
+            self.assertEqual(segment.get(VIP4), 200)
+            segment.gate.ip("link", "set", "eth0", "down")
+            gate.says("eth0 is down: nothing passes until `ip link set eth0 up`")
+            segment.gate.ip("link", "set", "eth0", "up")
+            gate.says("eth0 is up again")
+            segment.switch.ip("link", "set", "gate", "down")
+            gate.says("eth0 has no carrier: nothing passes until its link is back")
+            segment.switch.ip("link", "set", "gate", "up")
+            wait_until(lambda: gate.said.read_text().count("eth0 is up again") == 2, "the link to be back")
+            wait_until(lambda: segment.get(VIP4, timeout_s=1) == 200, "the gate to forward again")
+            segment.gate.ip("link", "delete", "eth0")
+            self.assertEqual(gate.process.wait(10), 2)
+            gate.says("eth0 is gone (removed, renamed or moved): start again when it is there (see `ip link`)")
+            self.assertGreater(self.forwarded(json.loads(gate.told.read_text())), 4)
 
 
 class AccountTest(unittest.TestCase):
