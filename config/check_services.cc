@@ -140,6 +140,13 @@ void check_service(Checked& checked, const Service& service) {
       report.fault(service.signatures[0].place,
                    fmt::format("signatures look into requests, {}", why),
                    "`protocol: http`, or no signatures");
+    if (service.lenient_place)
+      report.fault(*service.lenient_place, fmt::format("`lenient` is about request heads, {}", why),
+                   "`protocol: http`, or no `lenient`");
+    if (service.head_deadline_place)
+      report.fault(*service.head_deadline_place,
+                   fmt::format("`head_deadline` is for request heads, {}", why),
+                   "`protocol: http`, or no `head_deadline`");
     return;
   }
   for (const Route& route : service.routes) check_route(checked, service, route, by_unit);
@@ -219,7 +226,7 @@ void check_pool(Checked& checked, const Pool& pool,
   std::map<Bytes, std::string_view> backend_by_address;
   bool takes_flows = pool.backends.empty();  // none at all is a fault of its own
   for (const Backend& backend : pool.backends) {
-    takes_flows |= !backend.drain && backend.weight > 0;
+    takes_flows |= !backend.drain.value && backend.weight > 0;
     if (backend.address.place.line == 0 || backend.address.value == Address{}) continue;
     check_backend(checked, backend, service_by_address);
     auto [other, is_new] =

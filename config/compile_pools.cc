@@ -142,7 +142,7 @@ void fill_slot(Draft& draft, Slots& slots, const policy::Pool& pool, uint16_t po
   std::memcpy(record.ip, backend.address.value.bytes.data(), sizeof(record.ip));
   record.pool = pool_index;
   record.weight = static_cast<__u16>(backend.weight);
-  record.state = backend.drain ? SG_BACKEND_DRAIN : SG_BACKEND_ACTIVE;
+  record.state = backend.drain.value ? SG_BACKEND_DRAIN : SG_BACKEND_ACTIVE;
 }
 
 void add_current_table(Draft& draft, uint16_t pool_index) {

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "config/compile_draft.h"
+#include "config/limits.h"
 #include "config/signatures.h"
 
 namespace surgegate {
@@ -33,8 +35,10 @@ SetPatterns patterns_of(const Draft& draft, std::span<const uint16_t> sets) {
   return all;
 }
 
+// Of one file as many as of any data file: who has another engine's list sees that it is.
 void tell(Draft& draft, const SetPatterns& patterns, std::span<const uint16_t> sets,
           const std::vector<PatternFault>& faults) {
+  std::map<uint32_t, size_t> told_by_file;
   for (const PatternFault& fault : faults) {
     if (fault.pattern == fault_of_set) {
       const policy::Name& name = draft.policy().signatures[sets.front()].name;
@@ -43,9 +47,14 @@ void tell(Draft& draft, const SetPatterns& patterns, std::span<const uint16_t> s
                                           name.value, fault.what));
       continue;
     }
-    draft.fault(patterns.places[fault.pattern],
-                fmt::format("pattern {} is refused by Hyperscan: {}",
-                            policy::quote(patterns.texts[fault.pattern]), fault.what));
+    const policy::Place& place = patterns.places[fault.pattern];
+    const size_t told = told_by_file[place.file]++;
+    if (told == SG_POLICY_FILE_FINDINGS_MAX)
+      draft.fault(place, fmt::format("more faults in {} are not shown",
+                                     policy::quote(draft.policy().files[place.file])));
+    if (told >= SG_POLICY_FILE_FINDINGS_MAX) continue;
+    draft.fault(place, fmt::format("pattern {} is refused by Hyperscan: {}",
+                                   policy::quote(patterns.texts[fault.pattern]), fault.what));
   }
 }
 

@@ -48,8 +48,18 @@ void tell_limits(Checked& checked) {
   }
 }
 
+// Who wrote `all` asked for nothing that is lacking: nobody is banned. It is a note.
+void tell_exemption(Checked& checked, const List& list) {
+  if (list.exempt_penalties_place)
+    tell(checked, Feature::exempt_penalties, *list.exempt_penalties_place, "exempt: [penalties]");
+  else if (list.exempt_all_place && !is_enforced(Feature::exempt_penalties))
+    checked.report.note(*list.exempt_all_place,
+                        "`all` is from limits and signatures: there are no penalties yet");
+}
+
 void tell_lists(Checked& checked) {
   for (const List& list : checked.policy.lists) {
+    tell_exemption(checked, list);
     if (list.ceiling) tell(checked, Feature::ceiling, list.ceiling->place, "ceiling");
     if (list.deny_response)
       tell(checked, Feature::deny_response, list.deny_response->place,
@@ -88,8 +98,6 @@ void tell_capacity(Checked& checked, const Placed<Capacity>& capacity) {
 
 void tell_services(Checked& checked) {
   for (const Service& service : checked.policy.services) {
-    if (service.protocol.value == Protocol::tls)
-      tell(checked, Feature::protocol_tls, service.protocol.place, "protocol: tls");
     if (service.capacity) tell_capacity(checked, *service.capacity);
     for (const Route& route : service.routes)
       if (route.klass) tell(checked, Feature::route_class, route.klass->place, "class");
@@ -104,6 +112,8 @@ void tell_pools(Checked& checked) {
       tell(checked, Feature::challenge, pool.challenge.place,
            pool.challenge.value == Challenge::accept ? "challenge: accept" : "challenge: resync");
     if (pool.health) tell(checked, Feature::health, pool.health->place, "health");
+    for (const Backend& backend : pool.backends)
+      if (backend.drain.value) tell(checked, Feature::drain, backend.drain.place, "drain: true");
   }
 }
 

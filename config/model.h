@@ -93,6 +93,8 @@ struct List {
   bool exempt_limits = false;
   bool exempt_signatures = false;
   bool exempt_penalties = false;
+  std::optional<Place> exempt_all_place;        // `all` was written ..
+  std::optional<Place> exempt_penalties_place;  // .. or `penalties`
   bool deny_drop = false;
   std::optional<Name> deny_response;    // deny: RESPONSE, for requests
   std::optional<Placed<Rate>> ceiling;  // what the exempt may still use, per source
@@ -213,7 +215,9 @@ struct Service {
   std::vector<Name> penalties;
   std::vector<Route> routes;
   std::vector<Lenient> lenient;
+  std::optional<Place> lenient_place;
   uint64_t head_deadline_ns = 20'000'000'000;
+  std::optional<Place> head_deadline_place;
   std::optional<Placed<Rate>> answers;  // how many of ours it may send each second
   std::optional<Placed<Rate>> strays;   // packets of connections whose beginning was not seen
 };
@@ -245,7 +249,7 @@ struct Backend {
   Name name;
   Placed<Address> address;
   uint32_t weight = 100;
-  bool drain = false;
+  Placed<bool> drain{false, {}};
 };
 
 struct Pool {

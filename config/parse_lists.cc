@@ -73,6 +73,8 @@ void read_exempt(Reader& reader, const Node& node, ListText& out) {
     auto word = reader.word(*item, exempt_words);
     if (!word) continue;
     const bool is_all = *word == Exempt::all;
+    if (is_all) list.exempt_all_place = item->place;
+    if (*word == Exempt::penalties) list.exempt_penalties_place = item->place;
     list.exempt_limits |= is_all || *word == Exempt::limits;
     list.exempt_signatures |= is_all || *word == Exempt::signatures;
     list.exempt_penalties |= is_all || *word == Exempt::penalties;

@@ -9,6 +9,23 @@
 #include "config/words.h"
 
 namespace surgegate::policy {
+namespace {
+
+// The word of which `text` is the beginning of "word:value", for want of a blank; else none.
+std::string_view word_without_blank(std::string_view text,
+                                    std::span<const std::string_view> words) {
+  const std::string_view word = text.substr(0, std::min(text.find(':'), text.size()));
+  const bool is_word =
+      word.size() < text.size() && std::find(words.begin(), words.end(), word) != words.end();
+  return is_word ? word : std::string_view();
+}
+
+// "pool:web" as YAML has it: "pool: web".
+std::string with_blank(std::string_view text, std::string_view word) {
+  return fmt::format("{}: {}", word, text.substr(word.size() + 1));
+}
+
+}  // namespace
 
 void Reader::fault(const Place& place, Misread misread) {
   report_.fault(place, std::move(misread.what), std::move(misread.expected),
@@ -16,7 +33,10 @@ void Reader::fault(const Place& place, Misread misread) {
 }
 
 void Reader::mismatch(const Node& node, std::string_view wanted) {
-  report_.fault(node.place, fmt::format("{} does not fit here", describe(node)),
+  const bool is_empty = node.kind == Node::Kind::null && &node == value_.node;
+  report_.fault(node.place,
+                is_empty ? fmt::format("{} has no value", quote(value_.key))
+                         : fmt::format("{} does not fit here", describe(node)),
                 std::string(wanted));
 }
 
@@ -88,35 +108,60 @@ std::string Reader::advice(std::string_view word, std::span<const std::string_vi
 }
 
 void Reader::not_a_word(const Node& node, std::string_view title,
-                        std::span<const std::string_view> words, std::string_view besides) {
+                        std::span<const std::string_view> words, std::string_view besides,
+                        std::span<const Meant> meant) {
   const std::string expected =
       besides.empty() ? one_of(words) : fmt::format("{}, {}", one_of(words), besides);
   if (node.kind != Node::Kind::scalar) return mismatch(node, expected);
-  report_.fault(node.place, fmt::format("{} is not {}", quote(node.text), title), expected,
-                advice(node.text, words));
+  std::string what = fmt::format("{} is not {}", quote(node.text), title);
+  const auto wanted = std::find_if(meant.begin(), meant.end(), [&](const Meant& other) {
+    return other.text == lower_case(node.text);
+  });
+  if (wanted == meant.end())
+    return report_.fault(node.place, std::move(what), expected, advice(node.text, words));
+  report_.fault(node.place, fmt::format("{}: {}", what, wanted->why), expected,
+                std::string(wanted->word));
+}
+
+void Reader::unknown_key(const Entry& entry, std::string_view title,
+                         std::span<const std::string_view> words) {
+  if (const auto word = word_without_blank(entry.key, words); !word.empty())
+    report_.fault(entry.place, fmt::format("{} lacks a blank behind its colon", quote(entry.key)),
+                  with_blank(entry.key, word));
+  else
+    report_.fault(entry.place, fmt::format("unknown key {} in {}", quote(entry.key), title),
+                  one_of(words), advice(entry.key, words));
 }
 
 std::vector<const Node*> Reader::values_by_key(const Node& node, std::string_view title,
                                                std::span<const KeyShape> keys) {
   std::vector<const Node*> values(keys.size(), nullptr);
   std::vector<std::string_view> words;
-  std::unordered_map<std::string_view, size_t> index;
-  for (const KeyShape& key : keys) {
-    index[key.name] = words.size();
-    words.push_back(key.name);
-  }
+  for (const KeyShape& key : keys) words.push_back(key.name);
+  if (node.kind == Node::Kind::scalar)
+    if (const auto word = word_without_blank(node.text, words); !word.empty()) {
+      report_.fault(node.place, fmt::format("{} lacks a blank behind its colon", quote(node.text)),
+                    with_blank(node.text, word));
+      return values;
+    }
   const std::string wanted = fmt::format("{}: a map with {}", title, fmt::join(words, ", "));
   if (!is_map(node, wanted)) return values;
+  std::vector<bool> is_there(keys.size(), false);
   for (const Entry& entry : node.entries) {
-    if (auto known = index.find(entry.key); known != index.end())
-      values[known->second] = entry.value;
+    const auto known = std::find(words.begin(), words.end(), entry.key);
+    const auto meant = std::find(words.begin(), words.end(), word_without_blank(entry.key, words));
+    if (meant != words.end()) is_there[static_cast<size_t>(meant - words.begin())] = true;
+    if (known == words.end())
+      unknown_key(entry, title, words);
     else
-      report_.fault(entry.place, fmt::format("unknown key {} in {}", quote(entry.key), title),
-                    one_of(words), advice(entry.key, words));
+      values[static_cast<size_t>(known - words.begin())] = entry.value;
   }
+  const bool is_thing = &node == value_.node && !value_.kind.empty();
+  const std::string whose =
+      is_thing ? fmt::format("{} {}", value_.kind, quote(value_.key)) : std::string(title);
   for (size_t i = 0; i < keys.size(); i++)
-    if (keys[i].is_required && !values[i])
-      report_.fault(node.place, fmt::format("{} lacks its key `{}`", title, keys[i].name));
+    if (keys[i].is_required && !values[i] && !is_there[i])
+      report_.fault(node.place, fmt::format("{} lacks its key `{}`", whose, keys[i].name));
   return values;
 }
 

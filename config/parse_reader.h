@@ -47,12 +47,21 @@ struct Word {
   E value;
 };
 
+// A word that many would write, which is none, the one that they want, and why: said behind a
+// colon.
+struct Meant {
+  std::string_view text;  // lower case
+  std::string_view word;
+  std::string_view why;
+};
+
 template <class E>
 struct Vocabulary {
   std::string_view name;
   std::string_view title;  // "a protocol"
   std::span<const Word<E>> words;
   std::string_view besides = {};  // what may stand there and is no word, as an expectation tells it
+  std::span<const Meant> meant = {};
 };
 
 // The language as data.
@@ -157,7 +166,7 @@ class Reader {
       if (node.kind == Node::Kind::scalar && word.text == node.text) return word.value;
       words.push_back(word.text);
     }
-    not_a_word(node, vocabulary.title, words, vocabulary.besides);
+    not_a_word(node, vocabulary.title, words, vocabulary.besides, vocabulary.meant);
     return std::nullopt;
   }
 
@@ -179,8 +188,11 @@ class Reader {
     std::vector<KeyShape> keys;
     for (const Key<T>& key : grammar.keys) keys.push_back({key.name, key.is_required});
     const std::vector<const Node*> values = values_by_key(node, grammar.title, keys);
-    for (size_t i = 0; i < values.size(); i++)
-      if (values[i]) grammar.keys[i].read(*this, *values[i], out);
+    for (size_t i = 0; i < values.size(); i++) {
+      if (!values[i]) continue;
+      const Reading reading(value_, {values[i], {}, grammar.keys[i].name});
+      grammar.keys[i].read(*this, *values[i], out);
+    }
     return faults() == faults_before;
   }
 
@@ -192,6 +204,7 @@ class Reader {
     for (const Entry& entry : node.entries) {
       T item;
       if (!declared_name(entry, item.name)) continue;
+      const Reading reading(value_, {entry.value, kind, entry.key});
       read_one(*this, *entry.value, item);
       out.push_back(std::move(item));
     }
@@ -224,11 +237,31 @@ class Reader {
   size_t faults() const { return report_.fault_count(); }
 
  private:
+  // The value that is being read and its key; `kind` where that names a thing, "limit".
+  struct Value {
+    const Node* node = nullptr;
+    std::string_view kind;
+    std::string_view key;
+  };
+  class Reading {
+   public:
+    Reading(Value& at, const Value& value) : at_(at), before_(std::exchange(at, value)) {}
+    ~Reading() { at_ = before_; }
+    Reading(const Reading&) = delete;
+    Reading& operator=(const Reading&) = delete;
+
+   private:
+    Value& at_;
+    Value before_;
+  };
+
   std::string advice(std::string_view word, std::span<const std::string_view> words) const;
   void not_a_word(const Node& node, std::string_view title, std::span<const std::string_view> words,
-                  std::string_view besides);
+                  std::string_view besides, std::span<const Meant> meant);
   std::vector<const Node*> values_by_key(const Node& node, std::string_view title,
                                          std::span<const KeyShape> keys);
+  void unknown_key(const Entry& entry, std::string_view title,
+                   std::span<const std::string_view> words);
   bool declared_name(const Entry& entry, Name& out);
   void claim(std::string_view kind, const Name& name);
 
@@ -236,6 +269,7 @@ class Reader {
   Files& files_;
   Policy& policy_;
   Report report_;
+  Value value_;
   std::map<std::string, Place> claimed_;
   std::map<std::string, uint32_t> file_indices_;
 };

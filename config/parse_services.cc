@@ -12,7 +12,30 @@ constexpr Word<Protocol> protocol_list[] = {{"http", Protocol::http},
                                             {"tls", Protocol::tls},
                                             {"tcp", Protocol::tcp},
                                             {"udp", Protocol::udp}};
-constexpr Vocabulary<Protocol> protocol_words = {"protocol", "a protocol", protocol_list};
+constexpr std::string_view within_tls = "what is within TLS passes unread";
+constexpr std::string_view http2_within_tls =
+    "HTTP/2 passes within TLS, unread (in the clear as `tcp`)";
+constexpr std::string_view in_datagrams = "QUIC is datagrams, which pass unread";
+constexpr std::string_view begins_as_http =
+    "WebSocket begins as HTTP, and goes on where a route has `upgrade: tunnel`";
+constexpr Meant protocols_meant[] = {
+    {"https", "tls", within_tls},
+    {"ssl", "tls", within_tls},
+    {"wss", "tls", within_tls},
+    {"http2", "tls", http2_within_tls},
+    {"http/2", "tls", http2_within_tls},
+    {"h2", "tls", http2_within_tls},
+    {"grpc", "tls", http2_within_tls},
+    {"h2c", "tcp", http2_within_tls},
+    {"http3", "udp", in_datagrams},
+    {"http/3", "udp", in_datagrams},
+    {"h3", "udp", in_datagrams},
+    {"quic", "udp", in_datagrams},
+    {"websocket", "http", begins_as_http},
+    {"ws", "http", begins_as_http},
+};
+constexpr Vocabulary<Protocol> protocol_words = {
+    "protocol", "a protocol", protocol_list, {}, protocols_meant};
 
 constexpr Word<ShedBy> shed_by_list[] = {{"class", ShedBy::klass}, {"client", ShedBy::client}};
 constexpr Vocabulary<ShedBy> shed_by_words = {"shed-by", "something to shed by", shed_by_list};
@@ -92,12 +115,14 @@ constexpr Vocabulary<Lenient> lenient_words = {"lenient", "something to be lenie
 
 void read_lenient(Reader& reader, const Node& node, Service& out) {
   if (!reader.is_list(node, "a list of any-method, absolute-target and raw-target")) return;
+  if (!node.items.empty()) out.lenient_place = node.place;
   for (const Node* item : node.items)
     if (auto word = reader.word(*item, lenient_words)) out.lenient.push_back(*word);
 }
 
 // A head of two segments on a bad line takes some seconds, for resends come after 1, 2, 4 s.
 void read_head_deadline(Reader& reader, const Node& node, Service& out) {
+  out.head_deadline_place = node.place;
   auto ns = reader.scalar(node, parse_duration_ns);
   if (!ns) return;
   constexpr uint64_t ns_per_s = 1'000'000'000;

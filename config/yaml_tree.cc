@@ -13,6 +13,7 @@
 
 #include "config/limits.h"
 #include "config/utf8.h"
+#include "config/yaml_slips.h"
 
 namespace surgegate::policy {
 
@@ -237,18 +238,17 @@ bool check_characters(std::string_view text, uint32_t file, Report& report) {
   return true;
 }
 
-// YAML takes no tabs for indentation, and yaml-cpp tells of it in many ways. False: it is not that.
-bool tell_of_tab(std::string_view text, uint32_t file, size_t line_index, Report& report) {
-  for (size_t i = 0; i < line_index; i++) {
-    const size_t end = text.find('\n');
-    if (end == std::string_view::npos) return false;
-    text.remove_prefix(end + 1);
-  }
-  const size_t tab = text.find_first_not_of(' ');
-  if (tab == std::string_view::npos || text[tab] != '\t') return false;
-  report.fault({file, static_cast<uint32_t>(line_index + 1), static_cast<uint32_t>(tab + 1)},
-               "a tab in front of the line's text", "spaces: YAML takes no tabs for indentation");
-  return true;
+// What is probably wrong, or else what yaml-cpp says.
+void tell(const YAML::Exception& error, std::string_view text, uint32_t file, Report& report) {
+  const bool has_place = !error.mark.is_null();
+  if (has_place)
+    if (auto slip = slip_at(text, static_cast<size_t>(error.mark.line), error.msg))
+      return report.fault({file, slip->line, slip->column}, std::move(slip->what),
+                          std::move(slip->expected));
+  report.fault({file, has_place ? static_cast<uint32_t>(error.mark.line + 1) : 0,
+                has_place ? static_cast<uint32_t>(error.mark.column + 1) : 0},
+               fmt::format("this is not YAML: {}", error.msg),
+               "YAML, in which a value with special characters stands in quotes");
 }
 
 }  // namespace
@@ -279,13 +279,7 @@ bool Tree::read(std::string_view text, uint32_t file, uint64_t& nodes_left, Repo
   } catch (const Stop&) {
     return false;
   } catch (const YAML::Exception& error) {
-    const bool has_place = !error.mark.is_null();
-    if (has_place && tell_of_tab(text, file, static_cast<size_t>(error.mark.line), report))
-      return false;
-    report.fault({file, has_place ? static_cast<uint32_t>(error.mark.line + 1) : 0,
-                  has_place ? static_cast<uint32_t>(error.mark.column + 1) : 0},
-                 fmt::format("this is not YAML: {}", error.msg),
-                 "YAML, in which a value with special characters stands in quotes");
+    tell(error, text, file, report);
     return false;
   }
 }

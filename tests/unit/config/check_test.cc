@@ -329,6 +329,27 @@ TEST(Check, HasRoutesAndSignaturesForRequestsOnly) {
             "request but that it begins; expected `protocol: http`, or no routes\n");
 }
 
+// What asks for nothing is no fault anywhere: lists that are empty.
+TEST(Check, HasHeadsForHttpOnly) {
+  const std::string service = "{s: {vips: ['192.0.2.1:80'], pool: web, protocol: ";
+  for (const auto& [protocol, shows] : std::vector<std::pair<std::string, std::string>>{
+           {"tls", "nothing of a request but that it begins"},
+           {"tcp", "no requests"},
+           {"udp", "no requests"}}) {
+    const std::string why = ", and a service of protocol " + protocol + " shows " + shows +
+                            "; expected `protocol: http`, or no ";
+    EXPECT_EQ(faults_of(Sections{
+                  .services = service + protocol + ",\nlenient: [any-method], head_deadline: 5s}}",
+                  .limits = "{}"}),
+              "2:10: `lenient` is about request heads" + why + "`lenient`\n" +
+                  "2:39: `head_deadline` is for request heads" + why + "`head_deadline`\n");
+    EXPECT_EQ(faults_of(Sections{
+                  .services = service + protocol + ", lenient: [], routes: [], signatures: []}}",
+                  .limits = "{}"}),
+              "");
+  }
+}
+
 TEST(Check, HoldsRoutesToLimitsThatCountRequests) {
   EXPECT_EQ(
       faults_of(Sections{.services = "{s: {vips: ['192.0.2.1:80'], pool: web, protocol: http,\n"
@@ -433,10 +454,13 @@ TEST(Check, RefusesTwoBackendsAtOneAddress) {
 }
 
 TEST(Check, WarnsOfAPoolThatTakesNoNewFlows) {
-  EXPECT_EQ(warnings_of(Sections{
-                .pools = "{web: {forward: l2, backends: {a: {address: 10.0.0.1, drain: true}, "
-                         "b: {address: 10.0.0.2, weight: 0}}}}"}),
-            "3:9: no backend of pool `web` takes new flows: all of them drain or have weight 0\n");
+  EXPECT_TRUE(
+      warnings_of(
+          Sections{.pools = "{web: {forward: l2, backends: {a: {address: 10.0.0.1, drain: true}, "
+                            "b: {address: 10.0.0.2, weight: 0}}}}"})
+          .starts_with(
+              "3:9: no backend of pool `web` takes new flows: all of them drain or have weight "
+              "0\n"));
 }
 
 TEST(Check, HoldsListsAndClientRulesToTheBitsOfAMask) {
@@ -518,10 +542,15 @@ TEST(Check, TellsWhatIsNotEnforcedYetByLine) {
        {.services = "{shop: {" + shop + ", capacity: {rate: 1/s}}}"},
        "1:93",
        "capacity"},
-      {Feature::protocol_tls,
-       {.services = "{s: {vips: ['192.0.2.1:80'], protocol: tls, pool: web}}", .limits = "{}"},
-       "1:50",
-       "protocol: tls"},
+      {Feature::drain,
+       {.pools = "{web: {forward: ipip, backends: {w0: {address: 10.0.0.2}, w1: {address: "
+                 "10.0.0.1, drain: true}}}}"},
+       "3:97",
+       "drain: true"},
+      {Feature::exempt_penalties,
+       {.more = "lists: {l: {cidrs: [192.0.2.9], exempt: [penalties]}}"},
+       "5:42",
+       "exempt: [penalties]"},
       {Feature::route_class,
        {.services = "{shop: {" + shop + ", routes: [{match: {path: /}, class: critical}]}}"},
        "1:118",
@@ -570,6 +599,24 @@ TEST(Check, TellsOfAShedAndItsCapacityBoth) {
 TEST(Check, EnforcesSingleIdentityHeaders) {
   EXPECT_EQ(warnings_of(Sections{
                 .more = "clients: {c: {peers: [192.0.2.9], identity: 'header:CF-Connecting-IP'}}"}),
+            "");
+}
+
+// `all` is all that there is.
+TEST(Check, NotesWhatAllSparesFrom) {
+  const Sections sections{.more = "lists: {l: {cidrs: [192.0.2.9], exempt: [all]}}"};
+  EXPECT_EQ(warnings_of(sections), "");
+  EXPECT_EQ(notes_of(sections),
+            is_enforced(Feature::exempt_penalties)
+                ? ""
+                : "5:42: `all` is from limits and signatures: there are no penalties yet\n");
+}
+
+// What a service of that kind does, it does; what it does not is in the docs, once.
+TEST(Check, IsQuietAboutTls) {
+  EXPECT_EQ(warnings_of(Sections{
+                .services = "{s: {vips: ['192.0.2.1:80'], protocol: tls, pool: web, limits: [a]}}",
+                .limits = "{a: {key: [source], rate: 1/s, burst: 1}}"}),
             "");
 }
 

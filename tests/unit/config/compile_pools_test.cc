@@ -99,7 +99,7 @@ TEST(CompilePools, ABackendThatComesBackIsItself) {
 
 TEST(CompilePools, DrainingAndWeightlessBackendsTakeNoNewFlows) {
   policy::Policy policy = pool_of({"a", "b", "c", "d"});
-  policy.pools[0].backends[1].drain = true;
+  policy.pools[0].backends[1].drain.value = true;
   policy.pools[0].backends[2].weight = 0;
   History history;
   history.add(policy);
@@ -107,7 +107,7 @@ TEST(CompilePools, DrainingAndWeightlessBackendsTakeNoNewFlows) {
   std::set<uint16_t> slots;
   for (uint16_t slot : history.current(0)) slots.insert(slot);
   EXPECT_EQ(slots, (std::set<uint16_t>{0, 3}));
-  for (auto& each : policy.pools[0].backends) each.drain = true;
+  for (auto& each : policy.pools[0].backends) each.drain.value = true;
   history.add(policy);
   EXPECT_EQ(history.view().pools()[0].maglev_size, 0u);
 }

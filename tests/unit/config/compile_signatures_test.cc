@@ -84,6 +84,19 @@ TEST(CompileSignatures, RefusedPatternsAreFaultsAtTheirPlace) {
   EXPECT_EQ(lines, (std::vector<uint32_t>{1, 41, 77}));
 }
 
+// The list of another engine, say.
+TEST(CompileSignatures, ManyRefusedPatternsOfOneFileAreToldOfAFew) {
+  policy::Policy policy = samples::full();
+  policy.files = {"p.yaml", "bots.txt"};
+  policy.signatures[0].patterns.clear();
+  for (uint32_t line = 1; line <= 3 * SG_POLICY_FILE_FINDINGS_MAX; line++)
+    policy.signatures[0].patterns.push_back({"(", {1, line, 1}});
+  const auto findings = check_signatures(policy);
+  ASSERT_EQ(findings.size(), size_t{SG_POLICY_FILE_FINDINGS_MAX + 1});
+  EXPECT_EQ(findings.back().what, "more faults in `bots.txt` are not shown");
+  EXPECT_EQ(findings.back().place.line, uint32_t{SG_POLICY_FILE_FINDINGS_MAX + 1});
+}
+
 TEST(CompileSignatures, PatternsCanBeCheckedInAPolicyWithOtherFaults) {
   policy::Policy policy = samples::full();
   policy.services[0].pool = name("no such pool");

@@ -271,7 +271,7 @@ pools:
   EXPECT_EQ(web.health->value.min_healthy_percent, 30);
   EXPECT_EQ(web.health->value.rise, 2u);
   EXPECT_EQ(web.backends[0].weight, 100u);
-  EXPECT_TRUE(web.backends[1].drain);
+  EXPECT_TRUE(web.backends[1].drain.value);
   EXPECT_EQ(policy.pools[1].health->value.kind, HealthKind::tcp);
 }
 
@@ -340,7 +340,7 @@ pools: {web: {forward: l2, backends: {w1: {address: 10.0.0.300}}}}
 4:27: `100/sec` is not a rate; expected a rate like 100/s, 5/min, 1.5k/s, 2M/s, 1/h or 10/d; did you mean `100/s`?
 4:43: a burst of 0 lets nothing through; expected 1 or more
 4:52: no response is named `slow-dwn`; expected one declared under `responses`
-5:6: a limit lacks its key `burst`
+5:6: limit `b` lacks its key `burst`
 5:12: `client` does not fit here; expected a list of source, client, path, method, host, or "header:NAME"; [] for one bucket of the whole service
 6:3: key `a` is written twice: the first is at line 4, column 3
 9:12: `2001:db8::1:80` is not an address with a port; expected 192.0.2.1:80 or "[2001:db8::1]:80"; did you mean `[2001:db8::1]:80`?
@@ -419,7 +419,7 @@ TEST(Parse, TellsWhatALimitCannotBe) {
         "4:30: `missing` without a header in `key`"},
        {" 429: {key: [], " + rest + "}", "4:2: `429` is not a name"},
        {" a: 100/s", "4:5: `100/s` does not fit here; expected a limit: a map with key, prefix"},
-       {" a:", "4:2: nothing does not fit here; expected a limit: a map with key"}});
+       {" a:", "4:2: `a` has no value; expected a limit: a map with key"}});
 }
 
 TEST(Parse, TellsThatClientIsTheSourceBeforeARequestIsRead) {
@@ -545,7 +545,7 @@ TEST(Parse, TellsWhatSignaturesAndPenaltiesCannotBe) {
        {" a: {when: 'refused > 0/10s', then: {ban: 1h}, only: validated}", "4:12: "},
        {" a: {when: 'refused > 5/10ms', then: {ban: 1h}, only: validated}", "4:12: "},
        {" a: {when: 'admitted > 5/10s', then: {ban: 1h}, only: validated}", "4:12: "},
-       {" a: {when: 'refused > 5/10s', then: {ban: 1h}}", "4:5: a penalty lacks its key `only`"},
+       {" a: {when: 'refused > 5/10s', then: {ban: 1h}}", "4:5: penalty `a` lacks its key `only`"},
        {" a: {when: 'refused > 5/10s', then: {ban: 1h}, only: valid}", "4:54: "}});
 }
 
@@ -589,6 +589,45 @@ TEST(Parse, TellsWhatAServiceCannotBe) {
         "`25h` is no time to hold an admission"}});
 }
 
+// The protocols of the world, in its words.
+TEST(Parse, SaysWhichProtocolIsMeant) {
+  for (const auto& [word, meant] :
+       std::vector<std::pair<std::string, std::string>>{{"https", "tls"},
+                                                        {"HTTPS", "tls"},
+                                                        {"ssl", "tls"},
+                                                        {"wss", "tls"},
+                                                        {"h2", "tls"},
+                                                        {"http2", "tls"},
+                                                        {"grpc", "tls"},
+                                                        {"h2c", "tcp"},
+                                                        {"http/3", "udp"},
+                                                        {"quic", "udp"},
+                                                        {"ws", "http"},
+                                                        {"websocket", "http"},
+                                                        {"htp", "http"},
+                                                        {"Http", "http"},
+                                                        {"http/2", "tls"},
+                                                        {"h3", "udp"}})
+    EXPECT_TRUE(
+        faults_of("version: 1\nservices: {a: {vips: ['192.0.2.1:80'], pool: web, protocol: " +
+                  word + "}}\npools: {web: {forward: l2, backends: {w: {address: 10.0.0.1}}}}\n")
+            .ends_with("expected one of http, tls, tcp, udp; did you mean `" + meant + "`?\n"))
+        << word;
+}
+
+TEST(Parse, SeesAColonWithoutABlank) {
+  expect_faults(
+      "services",
+      {{" a: {vips: ['192.0.2.1:80'], protocol: http, pool:web}",
+        "4:46: `pool:web` lacks a blank behind its colon; expected pool: web"},
+       {" a:\n  pool:web", "5:3: `pool:web` lacks a blank behind its colon; expected pool: web"},
+       {" a: {vips: ['192.0.2.1:80'], protocol: http, web:pool}",
+        "4:46: unknown key `web:pool` in a service"}});
+  EXPECT_EQ(faults_of("version: 1\nlimits: {a: {key: [client], rate:1/s, burst: 1}}\n"),
+            "2:29: `rate:1/s` lacks a blank behind its colon; expected rate: 1/s\n")
+      << "and that `rate` is lacking is no news";
+}
+
 TEST(Parse, WarnsOfMethodsThatNobodySends) {
   EXPECT_EQ(warnings_of(std::string(quiet_policy) + "  x: {key: [], rate: 1/s, burst: 1}\n"
                                                     "overrides:\n"),
@@ -606,7 +645,9 @@ TEST(Parse, TellsWhatPoolsAndOverridesCannotBe) {
   for (const auto& [pools, fault] : std::vector<std::pair<std::string, std::string>>{
            {"{a: {forward: ipp, " + tail + "}}", "did you mean `ipip`?"},
            {"{a: {forward: l2, backends: {}}}", "2:36: a pool without backends"},
-           {"{a: {forward: l2, backends: {b: {}}}}", "a backend lacks its key `address`"},
+           {"{a: {forward: l2, backends: {b: {}}}}", "backend `b` lacks its key `address`"},
+           {"{a: {forward: l2, backends: }}", "2:26: `backends` has no value; expected a map of"},
+           {"{a: {forward: l2, backends: {b: }}}", "2:37: `b` has no value; expected a backend"},
            {"{a: {forward: l2, backends: {b: {address: 10.0.0.1, weight: 65535}}}}",
             "`65535` is out of range; expected a number from 0 to 65534"},
            {"{a: {forward: l2, health: {port: 80}, " + tail + "}}", "a health check of 0 kinds"},

@@ -181,7 +181,7 @@ inline policy::Policy full() {
   p.services.back().protocol.value = policy::Protocol::udp;
   p.pools.push_back(pool("names", {backend("ns1", ipv4(10, 0, 2, 1), 3)}));
   p.pools.back().backends.push_back(backend("ns2", ipv6(0x22), 1));
-  p.pools.back().backends.back().drain = true;
+  p.pools.back().backends.back().drain.value = true;
   policy::Override incident;
   incident.service = name("shop");
   incident.limit = name("per-client");

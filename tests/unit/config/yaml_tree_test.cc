@@ -108,6 +108,30 @@ TEST(YamlTree, TellsWhereTheTextIsNoYaml) {
   EXPECT_TRUE(seen.faults.starts_with("p:2:13: fault: this is not YAML: ")) << seen.faults;
 }
 
+TEST(YamlTree, TellsOfABracketThatIsNotClosed) {
+  EXPECT_EQ(see("a: [1, 2\nb: 3\n").faults,
+            "p:2:1: fault: a `[` above is not closed, or a comma is missing; expected `]` behind "
+            "its last entry\n");
+}
+
+// The slips of who writes YAML seldom; yaml-cpp has two words for all of them.
+TEST(YamlTree, TellsOfLinesThatAreIndentedAsNoneAboveThem) {
+  EXPECT_EQ(see("a:\n  b:\n    c: 1\n   d: 2\n").faults,
+            "p:4:4: fault: this line stands 3 blanks in, and nothing above it does; expected as "
+            "many blanks as what it belongs to: 0 or 2 or 4\n");
+  EXPECT_EQ(see("a:\n  b: 1  # one\n\n    # two\n    c: 2\n").faults,
+            "p:5:5: fault: this line stands 4 blanks in, and the key above it (2 in) has its value "
+            "already; expected 2 blanks, as in line 2\n");
+}
+
+TEST(YamlTree, TellsOfAColonWithoutABlank) {
+  const std::string due = " lacks a blank behind its colon; expected pool: web\n";
+  EXPECT_EQ(see("a:\n  pool:web\n  b: 1\n").faults, "p:2:3: fault: `pool:web`" + due);
+  EXPECT_EQ(see("a:\n  b: 1\n  pool:web # c: d\n  e: 2\n").faults,
+            "p:3:3: fault: `pool:web`" + due);
+  EXPECT_EQ(see("a: http://b\nc: 192.0.2.1:80\nd:\n - e:80\n").faults, "");
+}
+
 TEST(YamlTree, TellsOfATabThatIndents) {
   const std::string rest =
       ": fault: a tab in front of the line's text; expected spaces: YAML takes no tabs for "
