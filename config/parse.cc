@@ -74,9 +74,10 @@ const Node* read_tree(Reader& reader, const std::string& path, const Place& name
   auto index = content ? reader.add_file(path, named_at) : std::nullopt;
   if (!content)
     // The policy itself is named in front already; an include is named where it is asked for.
-    reader.report().fault(
-        named_at, fmt::format("{}cannot be read: {}", named_at.line == 0 ? "" : quote(path) + " ",
-                              content.error()));
+    reader.report().fault(named_at,
+                          fmt::format("{}cannot be read: {}",
+                                      named_at.line == 0 ? "" : quote(path) + " ", content.error()),
+                          path == "-" ? "the name of a file: standard input is not read here" : "");
   if (!index || !tree.read(*content, *index, reader.nodes_left, reader.report())) {
     reader.has_all_names = false;
     return nullptr;

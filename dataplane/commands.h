@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace surgegate {
 
@@ -14,6 +15,7 @@ struct CheckOptions {
 int check(const CheckOptions& options);
 
 struct ExplainRulesOptions {
+  std::vector<std::string> reasons;  // none: all
   bool json = false;
   bool markdown = false;
 };

@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <string_view>
+#include <vector>
 
 #include "config/limits.h"
 #include "dataplane/commands.h"
@@ -26,8 +28,7 @@ struct Options {
 void add_replay(CLI::App& app, surgegate::ReplayOptions& options) {
   CLI::App* replay = app.add_subcommand("replay", "Take a capture file through the gate");
   replay->add_option("--policy", options.policy_path, "The policy to judge by")->required();
-  replay
-      ->add_option("--in", options.in_path, "A pcap or pcapng file of Ethernet frames, - for stdin")
+  replay->add_option("--in", options.in_path, "A pcap or pcapng of Ethernet frames, - for stdin")
       ->required();
   replay->add_option("--out", options.out_path, "Where to write what the gate sends (pcap)")
       ->required();
@@ -68,6 +69,7 @@ void add_check(CLI::App& app, surgegate::CheckOptions& options) {
 
 void add_explain_rules(CLI::App& app, surgegate::ExplainRulesOptions& options) {
   CLI::App* explain = app.add_subcommand("explain-rules", "Print the truth table of all verdicts");
+  explain->add_option("reason", options.reasons, "Only these, as verdict lines name them");
   explain->add_flag("--json", options.json, "Print it as JSON");
   explain->add_flag("--markdown", options.markdown, "Print it as docs/verdicts.md has it");
   explain->footer("Exit status: 0 done, 2 a wrong call.");
@@ -102,6 +104,19 @@ int dispatch(const CLI::App& app, const Options& options) {
   return surgegate::explain_rules(options.explain_rules);
 }
 
+// `help`, `help COMMAND` and `version`, which many programs have, as the options that they are
+// here.
+std::vector<const char*> words_of(int argc, char** argv) {
+  std::vector<const char*> words(argv, argv + argc);
+  if (argc < 2) return words;
+  const std::string_view first = words[1];
+  if (first == "version" && argc == 2) words[1] = "--version";
+  if (first != "help") return words;
+  words[1] = "--help";
+  if (argc > 2) std::swap(words[1], words[2]);
+  return words;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -118,7 +133,7 @@ int main(int argc, char** argv) {
   add_check(app, options.check);
   add_explain_rules(app, options.explain_rules);
   try {
-    app.parse(argc, argv);
+    app.parse(argc, words_of(argc, argv).data());
   } catch (const CLI::Success& told) {  // --help, --version
     return app.exit(told);
   } catch (const CLI::ParseError& error) {

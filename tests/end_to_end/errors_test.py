@@ -163,6 +163,11 @@ class ErrorsTest(unittest.TestCase):
         self.refused("no command `relay`", "there are: replay run check explain-rules", words=["relay"])
         self.refused("a command is missing", "there are: replay run check explain-rules", words=[])
 
+    def test_commands_that_other_programs_have(self):
+        for words, same in ((["help"], ["--help"]), (["help", "run"], ["run", "--help"]), (["version"], ["--version"])):
+            done, due = surgegate(*words), surgegate(*same)
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, due.stdout, ""))
+
     def test_an_output_in_a_directory_that_is_missing(self):
         self.refused("cannot be created: No such file", out=self.directory / "nowhere" / "out.pcap")
         self.refused("cannot be created: No such file", verdicts=self.directory / "nowhere" / "verdicts.jsonl")
