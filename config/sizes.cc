@@ -59,16 +59,17 @@ bool is_counted_by_source(const sg_limit& limit) {
 }
 
 // A source takes a cell for each limit that counts it alone, and the table should be twice what is
-// live: then few sets are full.
+// live: then few sets are full. It is what such a policy wants, not what a host takes: that has a
+// table of its own size.
 void add_buckets(const ImageView& image, std::vector<SizeRow>& rows) {
   constexpr uint64_t sources = 1'000'000;
   const auto limits = image.limits();
   const auto by_source =
       static_cast<uint64_t>(std::count_if(limits.begin(), limits.end(), is_counted_by_source));
   const uint64_t cells = 2 * by_source * sources;
-  rows.push_back({"host", "bucket cells for a million sources", cells, cells * sizeof(__u64)});
+  rows.push_back({"wanted", "bucket cells for a million sources", cells, cells * sizeof(__u64)});
   const uint64_t budgets = 2 * SG_BUDGET_COUNT * image.services().size();
-  rows.push_back({"host", "bucket cells for budgets", budgets, budgets * sizeof(__u64)});
+  rows.push_back({"wanted", "bucket cells for budgets", budgets, budgets * sizeof(__u64)});
 }
 
 // "12.3 MiB"; bytes as they are below a KiB.

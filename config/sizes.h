@@ -15,7 +15,7 @@ namespace surgegate {
 
 // count: records, or how many of the thing there are. bytes: of all of them together. where:
 // "image" for a section of it, "host" for what a host needs once, "worker" for what each worker
-// needs.
+// needs; "wanted" for what would be right where the size does not follow the policy yet.
 struct SizeRow {
   std::string where;
   std::string what;

@@ -12,6 +12,9 @@
 #include "config/parse.h"
 #include "config/sizes.h"
 #include "dataplane/commands.h"
+#include "dataplane/live/run.h"
+#include "dataplane/table/kept_heads.h"
+#include "dataplane/table/state.h"
 
 namespace surgegate {
 namespace {
@@ -52,6 +55,18 @@ void print_json(const policy::Policy& policy, const std::vector<Finding>& findin
   fmt::print("{}\n", out.dump(2));
 }
 
+// The tables that a gate has whatever its policy is: without them the sum would say too little.
+void add_tables(std::vector<SizeRow>& rows) {
+  const ArenaLayout layout = state_layout(run_flows_max, run_bucket_sets);
+  const RegionSize& flows = layout[Region::flows];
+  const RegionSize& sets = layout[Region::buckets];
+  rows.push_back({"host", "flows of `run`", flows.record_count, flows.bytes()});
+  rows.push_back({"host", "bucket cells of `run`",
+                  uint64_t{sets.record_count} * SG_BUCKET_SET_CELLS, sets.bytes()});
+  rows.push_back({"worker", "heads in pieces of `run`, at most", run_kept_heads,
+                  run_kept_heads * sizeof(KeptHead)});
+}
+
 }  // namespace
 
 int check(const CheckOptions& options) {
@@ -70,6 +85,7 @@ int check(const CheckOptions& options) {
         return 2;
       }
       sizes = std::move(*rows);
+      add_tables(sizes);
     }
   }
   policy::sort_findings(findings);

@@ -23,9 +23,6 @@
 namespace surgegate {
 namespace {
 
-constexpr size_t flows_max = 1u << 18;
-constexpr size_t bucket_sets = 1u << 17;  // 1 M cells
-constexpr uint32_t kept_heads = 4096;     // 64 MiB, if all of them are ever used at once
 constexpr uint32_t frames = 8192;
 constexpr uint32_t frame_bytes_max = 2048;
 constexpr uint32_t idle_polls_max = 1000;  // then the core is given away for a moment
@@ -152,14 +149,14 @@ int run(const RunOptions& options) {
   if (!port) return fail(options.interface + ": " + port.error());
 
   ArenaOptions arena_options;
-  arena_options.layout = state_layout(flows_max, bucket_sets);
+  arena_options.layout = state_layout(run_flows_max, run_bucket_sets);
   arena_options.now_ns = read_clock().monotonic_ns;
   auto arena = Arena::open(arena_options);
   if (!arena) return fail(arena.error());
   deal_shards(*arena, 1);
   NextHops next_hops;
   Tables tables(*arena, next_hops, {});
-  tables.kept_heads_max = kept_heads;
+  tables.kept_heads_max = run_kept_heads;
   Worker worker(0, tables, **port, nullptr, nullptr);
   if (!worker.adopt(*policy)) return fail("no memory for the signatures' scratch space");
 

@@ -112,6 +112,17 @@ pools:"""))
         table = surgegate("check", POLICY, "--sizes").stdout
         for what in rows:
             self.assertRegex(table, rf"(?m)^\w+ +{re.escape(what)} +\d+ +[0-9.]+ (B|KiB|MiB|GiB)$")
+        # The sum is of what a host takes: its tables are in it, and no table that would only be right.
+        self.assertEqual(rows["bucket cells of `run`"]["bytes"], 8 * rows["bucket cells of `run`"]["count"])
+        self.assertEqual(rows["bucket cells for a million sources"]["where"], "wanted")
+        host = sum(row["bytes"] for row in rows.values() if row["where"] == "host")
+        self.assertGreater(host, rows["flows of `run`"]["bytes"] + rows["bucket cells of `run`"]["bytes"])
+        self.assertRegex(table, rf"(?m)^host +in all +{host / (1 << 20):.1f} MiB$")
+
+    def test_a_policy_from_standard_input(self):
+        done = surgegate("check", "-")
+        self.assertEqual(done.stdout.splitlines()[0], "-: fault: cannot be read: No such file or directory; expected the "
+                                                      "name of a file: standard input is not read here")
 
     def test_a_file_that_is_none(self):
         for path, why in ((self.directory / "nowhere.yaml", "No such file"), (self.directory, "folder")):
@@ -138,11 +149,34 @@ class ExplainRulesTest(unittest.TestCase):
         self.assertEqual(len(table), len(rules))
         for rank, (rule, row) in enumerate(zip(rules, table, strict=True), 1):
             with self.subTest(rule["reason"]):
-                self.assertTrue(row.startswith(f"| {rank} | `{rule['reason']}` | {rule['verdict']} | {rule['step']} | "
+                status = str(rule["status"] or {"limit_requests": "over", "signature": "then"}.get(rule["reason"], ""))
+                self.assertTrue(row.startswith(f"| {rank} | `{rule['reason']}` | {rule['verdict']} | {status} | {rule['step']} | "
                                                f"{rule['meaning']}"))
                 self.assertEqual("only where" in row, rule["only_where_answerable"])
                 star = " *" * rule["only_where_answerable"]
-                self.assertIn(f"{rank} {rule['reason']} {rule['verdict']} {rule['step']} {rule['meaning']}{star}", text)
+                words = (str(rank), rule["reason"], rule["verdict"], *status.split(), rule["step"], rule["meaning"] + star)
+                self.assertIn(" ".join(words), text)
+
+    def test_statuses(self):
+        """An answer to a head that can be read in two ways has one of its own; what RFC 9110 says of some is known."""
+        status = {rule["reason"]: rule["status"] for rule in json.loads(surgegate("explain-rules", "--json").stdout)}
+        for reason, due in {"http_method": 501, "http_host_differs": 421, "http_slow": 408, "http_head_long": 431,
+                            "http_no_host": 400, "limit_requests": None, "syn": None}.items():
+            self.assertEqual(status[reason], due)
+
+    def test_some_reasons_alone(self):
+        names = ["signature", "http_slow"]
+        rules = json.loads(surgegate("explain-rules", *names, "--json").stdout)
+        self.assertEqual([rule["reason"] for rule in rules], ["http_slow", "signature"], "in the order of the table")
+        whole = surgegate("explain-rules").stdout.splitlines()
+        some = surgegate("explain-rules", *names).stdout.splitlines()
+        self.assertLess(len(some), 10)
+        self.assertLessEqual(set(some), set(whole))
+        self.assertIn("`-` in a report is what is for no service", surgegate("explain-rules", "-").stderr)
+        done = surgegate("explain-rules", "limit_request")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertEqual(done.stderr, "surgegate explain-rules: there is no reason `limit_request`; did you mean "
+                                      "`limit_requests`? (without a name, all of them are printed)\n")
 
     def test_what_the_verdict_lines_say_stands_in_the_header(self):
         """The list has one home: what the program prints is what C and BPF compile."""
