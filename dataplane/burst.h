@@ -84,6 +84,7 @@ struct Findings {
   uint16_t judged_end = 0;  // 0: none yet
 
   // police, inspect
+  bool has_client = false;  // request.client_ip is that of a request of this packet
   uint16_t refusing_limit = SG_NONE16;
   uint16_t signature_set = SG_NONE16;
   uint32_t pattern = SG_NONE32;

@@ -28,6 +28,7 @@ void Policer::police(Part part, const PolicyInForce& policy, Instant now) {
     for (Bill& bill : bills_[i]) bill.enforced = bill.count = 0;
     if (!is_counted(part[i])) continue;
     if (part[i].counts_request) identify(part[i], policy);
+    part[i].has_client |= part[i].counts_request;
     if (!part[i].exempt_limits) gather(part[i], bills_[i], policy, now);
     if (part[i].found & SG_FOUND(stray))
       add_strays(part[i], bills_[i][part[i].counts_request ? SG_UNIT_REQUESTS : SG_UNIT_PACKETS]);

@@ -150,13 +150,25 @@ class Text {
           t.packets_late);
   }
 
+  // Of a column of names: those of a policy may be long, and the figures stay below each other.
+  template <class Names>
+  static size_t width(size_t least, const Names& names) {
+    for (const auto& name : names) least = std::max(least, name.size());
+    return least;
+  }
+
   void reasons() {
     heading("Verdicts");
-    line("  {:<16} {:<10} {:<24} {:<9} {:>9}", "service", "verdict", "reason", "step", "packets");
+    std::vector<std::string> services;
+    for (const auto& [service, counts] : in_.tally.by_service)
+      services.push_back(service_name(in_.image, service));
+    const size_t wide = width(16, services);
+    line("  {:<{}} {:<10} {:<24} {:<9} {:>9}", "service", wide, "verdict", "reason", "step",
+         "packets");
     for (const auto& [service, counts] : in_.tally.by_service) {
       for (const Rule& rule : rules()) {
         if (counts[rule.reason] == 0) continue;
-        line("  {:<16} {}{:<10}{} {:<24} {:<9} {:>9}", service_name(in_.image, service),
+        line("  {:<{}} {}{:<10}{} {:<24} {:<9} {:>9}", service_name(in_.image, service), wide,
              colour_of(rule.verdict), name_of(rule.verdict), plain(), rule.name, name_of(rule.step),
              counts[rule.reason]);
       }
@@ -166,6 +178,8 @@ class Text {
     if (!of_services && in_.tally.packets_in > 0)
       line("  no packet was for a service; the policy's are at {}",
            vip_names(in_.image, vips_told));
+    if (of_services && in_.tally.by_service.count(SG_NONE16) != 0)
+      line("  (-: packets that are for no service)");
   }
 
   void tables() {
@@ -174,25 +188,37 @@ class Text {
     backends();
   }
 
+  template <class... Records>
+  std::vector<std::string_view> names_of(std::span<const Records>... records) const {
+    std::vector<std::string_view> names;
+    const auto add = [&](const auto& all) {
+      for (const auto& record : all) names.push_back(in_.image.text(record.name));
+    };
+    (add(records), ...);
+    return names;
+  }
+
   void limits() {
     if (sums_.limits.empty()) return;
     heading("Limits and signatures");
-    line("  {:<28} {:>10} {:>10} {:>14}", "", "admitted", "refused", "would refuse");
+    const size_t wide = width(28, names_of(in_.image.limits(), in_.image.signatures()));
+    line("  {:<{}} {:>10} {:>10} {:>14}", "", wide, "admitted", "refused", "would refuse");
     for (size_t i = 0; i < sums_.limits.size(); i++)
-      line("  {:<28} {:>10} {:>10} {:>14}", in_.image.text(in_.image.limits()[i].name),
+      line("  {:<{}} {:>10} {:>10} {:>14}", in_.image.text(in_.image.limits()[i].name), wide,
            sums_.limits[i].admitted_units, sums_.limits[i].refused_units,
            sums_.limits[i].would_refuse_units);
     for (size_t i = 0; i < sums_.signatures.size(); i++)
-      line("  {:<28} {:>10} {:>10} {:>14}", in_.image.text(in_.image.signatures()[i].name), "",
-           sums_.signatures[i].matched, sums_.signatures[i].would_match);
+      line("  {:<{}} {:>10} {:>10} {:>14}", in_.image.text(in_.image.signatures()[i].name), wide,
+           "", sums_.signatures[i].matched, sums_.signatures[i].would_match);
   }
 
   void lists() {
     if (acting_lists(in_.image).empty()) return;
     heading("Lists");
-    line("  {:<28} {:>10} {:>14}", "", "packets", "would match");
+    const size_t wide = width(28, names_of(in_.image.lists()));
+    line("  {:<{}} {:>10} {:>14}", "", wide, "packets", "would match");
     for (size_t i : acting_lists(in_.image))
-      line("  {:<28} {:>10} {:>14}", in_.image.text(in_.image.lists()[i].name),
+      line("  {:<{}} {:>10} {:>14}", in_.image.text(in_.image.lists()[i].name), wide,
            sums_.lists[i].packets, sums_.lists[i].would_packets);
   }
 
@@ -200,10 +226,14 @@ class Text {
     if (in_.tally.backends.empty()) return;
     heading("Backends");
     // Requests are told apart by what looks at every packet, which is replay's.
-    line("  {:<28} {:>10} {:>12}{}", "", "packets", "connections",
+    std::vector<std::string> names;
+    for (const auto& [slot, backend] : in_.tally.backends)
+      names.push_back(backend_name(in_.image, slot));
+    const size_t wide = width(28, names);
+    line("  {:<{}} {:>10} {:>12}{}", "", wide, "packets", "connections",
          in_.is_live ? "" : "   requests");
     for (const auto& [slot, backend] : in_.tally.backends)
-      line("  {:<28} {:>10} {:>12}{}", backend_name(in_.image, slot), backend.packets,
+      line("  {:<{}} {:>10} {:>12}{}", backend_name(in_.image, slot), wide, backend.packets,
            backend.connections, in_.is_live ? "" : fmt::format(" {:>10}", backend.requests));
   }
 

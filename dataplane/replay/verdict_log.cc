@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "dataplane/path/decide.h"
@@ -17,6 +18,9 @@ void VerdictLog::see(const Lane& lane, Instant) {
   line["packet"] = lane.frame.number;
   line["time"] = fmt::format("{}.{:09}", time_ns / 1'000'000'000, time_ns % 1'000'000'000);
   line["flow"] = flow_name(lane.packet);
+  if (lane.has_client && !std::equal(lane.request.client_ip.begin(), lane.request.client_ip.end(),
+                                     lane.packet.tuple.src_ip))
+    line["client"] = address_name(lane.request.client_ip.data());
   if (lane.service != nullptr) line["service"] = service_name(image_, lane.service_index);
   line["step"] = name_of(rules()[lane.reason].step);
   line["verdict"] = name_of(lane.verdict);

@@ -3,6 +3,7 @@
 """`surgegate replay`: its report, its verdicts and its order, for every capture in the repository."""
 
 import json
+import re
 import sys
 import unittest
 from collections import Counter
@@ -17,7 +18,7 @@ WORKERS = (2, 3, 8)
 WORKERS_MAX = 128
 IMPATIENT = "192.0.2.11"
 FIELDS = {"packet": int, "time": str, "flow": str, "step": str, "verdict": str, "reason": str}
-OPTIONAL = {"service": str, "backend": str, "limit": str, "signature": str, "pattern": str}
+OPTIONAL = {"client": str, "service": str, "backend": str, "limit": str, "signature": str, "pattern": str}
 
 
 def rules():
@@ -174,6 +175,46 @@ class ReplayTest(unittest.TestCase):
             self.assertIn(" ".join(str(row[k]) for k in ("address", "packets", "admitted", "refused")), table)
         self.assertTrue(any(line.startswith("holds") for line in table), done.stdout)
         self.assertEqual(out.read_bytes(), replay(MIXED).out.read_bytes())
+
+    def test_names_of_any_length_keep_the_figures_below_each_other(self):
+        long = "a-service-with-a-name-of-forty-characters-"
+        policy = scratch() / "long.yaml"
+        text = POLICY.read_text()
+        for name in ("shop", "per-client", "web", "web1"):
+            text = re.sub(rf"\b{name}\b(?![.-])", long + name, text)
+        policy.write_text(text)
+        table = surgegate("replay", "--policy", policy, "--in", KEEPALIVE, "--out", "/dev/null").stdout
+        self.assertIn(long, table)
+        for title in ("Verdicts", "Limits and signatures", "Backends"):
+            rows = table.partition(f"\n{title}\n")[2].partition("\n\n")[0].splitlines()
+            ends = {len(row) for row in rows if not row.startswith("  (")}
+            self.assertEqual(len(ends), 1, table)
+
+    def test_packets_of_no_service_are_explained(self):
+        table = surgegate("replay", "--policy", POLICY, "--in", MIXED, "--out", "/dev/null").stdout
+        self.assertIn("\n  (-: packets that are for no service)\n", table)
+
+    def test_every_counter_that_is_reported_is_explained(self):
+        """What ran out: the report sends its readers to the page, and the page has every name."""
+        page = (ROOT / "docs/architecture.md").read_text()
+        table = page.partition("## What ran out, or was done otherwise\n")[2].partition("\n## ")[0]
+        named = re.findall(r"(?m)^\| `(\w+)` \| .+ \| .+ \|$", table)
+        self.assertEqual(named, list(replay(KEEPALIVE).report["exhaustion"]))
+
+    def test_a_client_behind_a_proxy_is_named(self):
+        """The captured clients become a proxy's: an address in the place of another field's value, as long as that."""
+        policy = scratch() / "proxied.yaml"
+        policy.write_text(POLICY.read_text() + 'clients: {cdn: {peers: [192.0.2.0/24], identity: "header:x"}}\n')
+        frames = []
+        for frame in wire.read_capture(ROOT / "tests/captures/curl-v4.pcap"):
+            data = frame.data
+            if frame.packet is not None and b"Accept: */*" in frame.packet.tcp_data:
+                data = wire.with_tcp_data(frame, frame.packet.tcp_data.replace(b"Accept: */*", b"x: 10.9.8.7"))
+            frames.append((frame.time_ns, data))
+        lines = replay(self.made("proxied.pcap", frames), policy).lines
+        self.assertEqual({line["client"] for line in lines if line["reason"] == "request"}, {"10.9.8.7"})
+        self.assertEqual({line.get("client") for line in lines if line["reason"] in ("syn", "segment", "closing")}, {None})
+        self.assertFalse(any("client" in line for line in replay(KEEPALIVE).lines))
 
     def made(self, name, frames):
         path = scratch() / name
