@@ -75,8 +75,14 @@ struct sg_earlier {
 // trailer in a segment to the last one: a resend is compared with it. Behind it all is body; what
 // was judged before it is in the owner's record, or not taken any more.
 struct sg_judged {
-  __u32 start_seq;
-  __u32 hash;  // of a tombstone: where its first answer ends; no later one is longer
+  union {
+    __u32 start_seq;
+    __u32 linger_seq;  // tombstone: from here on bytes are thrown away
+  };
+  union {
+    __u32 hash;
+    __u32 answer_end_seq;  // tombstone: of its first answer; no later one is longer
+  };
   union {
     __u16 length_bytes;  // 0: nothing was judged since start_seq
     __u16 answer_bytes;  // tombstone: of its content; 0: there was no room for any, and FIN was all

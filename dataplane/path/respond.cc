@@ -296,7 +296,7 @@ void Responder::refuse(Lane& lane) {
   flow.refusal_id = answer.refusal_id;
   flow.retry_after_s = answer.retry_after_s;
   flow.judged.answer_bytes = content;
-  flow.judged.hash = flow.answer_seq + content + 1;
+  flow.judged.answer_end_seq = flow.answer_seq + content + 1;
   sg_flow_set_credit_bytes(&flow, credit - content);
 }
 
@@ -307,8 +307,8 @@ void Responder::bury(Lane& lane) {
   uint32_t end = known_end_seq(lane);
   if (seq_distance(end, flow.next_seq) > 0) end = flow.next_seq;  // what was sent again had passed
   flow.judged.passed_64k = passed_64k_at(flow, flow.next_seq, end);
-  flow.judged.start_seq = end;  // from here on bytes are thrown away
-  flow.judged.hash = lane.packet.ack;
+  flow.judged.linger_seq = end;
+  flow.judged.answer_end_seq = lane.packet.ack;
   flow.state = SG_FLOW_REFUSED;
   flow.flags &= SG_FLOW_OTHER | SG_FLOW_OTHER_SYN | SG_FLOW_OTHER_LATER;
   flow.marks &= SG_FLOW_OTHER_TUNNEL | SG_FLOW_EARLIER;

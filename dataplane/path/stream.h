@@ -24,9 +24,10 @@ inline bool is_answer_unread(const sg_flow& flow, uint32_t ack) {
   return seq_distance(flow.answer_seq, ack) <= 0;
 }
 
-// Whether the client of a tombstone has read on behind the place of every answer.
+// Whether the client of a tombstone has read on behind the place of every answer. (Where another
+// connection may be, what is acknowledged may be of that.)
 inline bool reads_on(const sg_flow& flow, uint32_t ack) {
-  return (flow.flags & SG_FLOW_OTHER) == 0 && seq_distance(flow.judged.hash, ack) > 0;
+  return (flow.flags & SG_FLOW_OTHER) == 0 && seq_distance(flow.judged.answer_end_seq, ack) > 0;
 }
 
 // Whether body_left is that of a body that passes unread.

@@ -49,7 +49,7 @@ bool is_unpaid(const sg_flow& flow, const sg_packet& packet) {
 bool is_lost_inside(const sg_flow& flow, const sg_packet& packet) {
   if (reads_on(flow, packet.ack)) return seq_distance(flow.receive_next, packet.seq) < 0;
   return (flow.flags & SG_FLOW_OTHER) == 0 && !is_answer_unread(flow, packet.ack) &&
-         seq_distance(flow.judged.start_seq, packet.seq) < 0;
+         seq_distance(flow.judged.linger_seq, packet.seq) < 0;
 }
 
 }  // namespace
@@ -244,7 +244,7 @@ void Tracker::track_refused(Lane& lane) {
   const sg_flow& flow = *lane.flow;
   bool is_beyond = flow.answers_again == SG_FLOW_RESETS ||
                    (seq_distance(flow.receive_next, packet.seq) >= 0 &&
-                    packet.seq - flow.judged.start_seq >= SG_LINGER_BYTES_MAX);
+                    packet.seq - flow.judged.linger_seq >= SG_LINGER_BYTES_MAX);
   if (packet.tcp_flags & SG_TCP_RST)
     lane.found |= SG_FOUND(refused_rst);
   else if (packet.payload_length > 0 && (is_beyond || is_lost_inside(flow, packet)))

@@ -154,26 +154,31 @@ class Tracker {
 
   // settle.cc
   void settle_forwarded(Lane& lane);
+  void settle_request(Lane& lane);
+  static void settle_refused_rst(const Lane& lane);
+  void move_on(const Lane& lane);
+  void keep_piece(Lane& lane);
+  static void go_on_at(sg_flow& flow, uint32_t seq);
+  void forget(sg_flow& flow);
+  static void note_refusal(const Lane& lane);
+  static void add_credit(const Lane& lane);
+
+  // settle_syn.cc: one connection and another
   void settle_syn(Lane& lane);
   void settle_syn_again(const Lane& lane);
   void replace(sg_flow& flow, uint32_t first_seq, uint8_t reader, sg_earlier earlier);
   void replace_closed(Lane& lane);
   void begin_other(Lane& lane);
-  void move_on(const Lane& lane);
-  void keep_piece(Lane& lane);
-  static void go_on_at(sg_flow& flow, uint32_t seq);
-  void settle_request(Lane& lane);
-  static void settle_refused_rst(const Lane& lane);
+
+  // remember.cc: what was judged
   void note_syntax(Lane& lane);
+  static void note_stamp(sg_flow& flow, const sg_packet& packet);
   void remember(Lane& lane);
   void remember_parts(sg_flow& flow, uint32_t seq, std::string_view bytes);
   void remember_part(sg_flow& flow, uint32_t seq, std::string_view bytes);
   void begin_memory_at(sg_flow& flow, uint32_t head_seq);
   void release(sg_flow& flow, uint32_t from_seq);
   void forget_ranges(sg_flow& flow);
-  void forget(sg_flow& flow);
-  static void note_refusal(const Lane& lane);
-  static void add_credit(const Lane& lane);
 
   FlowTable& flows_;
   KeptHeads& heads_;

@@ -210,7 +210,7 @@ class ImpairedLiveTest(unittest.TestCase):
         stuck = self.stuck()
         faults = [client for client in self.clients if not client.has_right_end() and client not in stuck]
         self.none_of(faults, "that did not end so")
-        self.assertLessEqual(len(stuck), 1 + SCHEDULES // 2000, f"{stuck[:3]}; SURGEGATE_SEED={SEED}")
+        self.assertLessEqual(len(stuck), 1 + SCHEDULES // 10_000, f"{stuck[:3]}; SURGEGATE_SEED={SEED}")
         patient = [client for client in self.clients if client.is_over and client.kind != "pipelined" and not client.is_hostile]
         self.assertGreater(sum(client.end == "refused" for client in patient), len(patient) * 0.8, "read their 429")
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 
 #include "dataplane/path/decide.h"
@@ -32,13 +33,25 @@ pools:
   web: {{forward: l2, backends: {{web1: {{address: 10.0.1.1}}}}}}
 )";
 
-// A backend's TCP: one connection at a time, of which what comes early waits.
+// A backend's TCP: one connection at a time, of which what comes early waits. With SYN cookies it
+// remembers nothing of a SYN, and opens with what follows it. (Once each: docs/threat-model.md.)
 class Backend {
  public:
+  explicit Backend(bool has_cookies) : has_cookies_(has_cookies) {}
+
   void take(const Bytes& frame) {
     sg_packet packet;
     sg_read_frame(frame.data(), frame.data() + frame.size(), &packet);
-    if (packet.tcp_flags & SG_TCP_SYN) return open(packet.seq + 1);
+    if (packet.tcp_flags & SG_TCP_SYN) {
+      if (!open_) cookies_[packet.seq + 1] = now_s_;
+      if (!has_cookies_) open(packet.seq + 1);
+      return;
+    }
+    const auto cookie = cookies_.find(packet.seq);
+    if (has_cookies_ && !open_ && cookie != cookies_.end()) {
+      if (now_s_ - cookie->second <= 120) open(packet.seq);
+      cookies_.erase(cookie);
+    }
     if (!open_) return;
     if (packet.tcp_flags & SG_TCP_RST) {
       if (packet.seq == next_seq_) close();
@@ -77,6 +90,8 @@ class Backend {
     last_s_ = now_s_;
   }
 
+  bool has_cookies_;
+  std::map<uint32_t, uint64_t> cookies_;  // by the first byte: when it was given
   bool open_ = false;
   bool established_ = false;
   uint32_t first_seq_ = 0, next_seq_ = 0;
@@ -87,7 +102,8 @@ class Backend {
 
 class Attack {
  public:
-  Attack(Random& random, Journey& journey) : random_(random), journey_(journey) {
+  Attack(Random& random, Journey& journey)
+      : random_(random), journey_(journey), backend_(one_in(random, 3)) {
     client_.fields.mss = 1460;
   }
 
@@ -128,7 +144,7 @@ class Attack {
   }
 
   void pause() {
-    static constexpr uint64_t seconds[] = {1, 11, 31, 76, 89, 91, 110, 901};
+    static constexpr uint64_t seconds[] = {1, 11, 31, 62, 76, 89, 91, 110, 149, 901};
     clock_s_ += seconds[draw(random_, std::size(seconds))];
     backend_.wait_until(clock_s_);
     journey_.at(clock_s_ * 1'000'000'000);
@@ -184,8 +200,37 @@ TEST(Hellos, NoMoreReachABackendThanWereAdmitted) {
     ASSERT_EQ(journey.conservation_fault(), "");
     hellos += attack.hellos();
   }
-  EXPECT_GT(hellos, 2'000u) << "or nothing was tried";
+  EXPECT_GT(hellos, 1'500u) << "or nothing was tried";
 }
+
+// Nowhere near the client's numbers, which a guess meets once in a million times.
+class Stranger {
+ public:
+  Stranger(Random& random, Journey& journey, const FrameFields& clients)
+      : random_(random), journey_(journey), fields_(clients) {
+    aim();
+  }
+
+  // One of the first so many kinds: the last two carry a hello.
+  void forge(uint64_t kinds) {
+    static constexpr int flags[] = {syn, ack, rst, fin | ack, psh | ack, psh | ack};
+    if (one_in(random_, 4)) aim();
+    FrameFields f = fields_;
+    f.tcp_flags = static_cast<uint8_t>(flags[draw(random_, kinds)]);
+    f.seq = f.tcp_flags == syn ? seq_ - 1 : seq_;
+    if (f.tcp_flags & psh) f.payload = bytes_of("\x16\x03\x01");
+    const Fate& fate = journey_.send(build(f));
+    ASSERT_NE(fate.verdict, SG_VERDICT_answered) << rules()[fate.reason].name;
+  }
+
+ private:
+  void aim() { seq_ = fields_.seq + (1u << 21) + static_cast<uint32_t>(draw(random_, 1u << 31)); }
+
+  Random& random_;
+  Journey& journey_;
+  FrameFields fields_;
+  uint32_t seq_ = 0;
+};
 
 // Over the limit, so that every hello of his would be answered if it could.
 TEST(Hellos, WhoForgesWithoutTheNumbersEndsNothing) {
@@ -199,22 +244,16 @@ TEST(Hellos, WhoForgesWithoutTheNumbersEndsNothing) {
     journey.start_over(policy);
     Client client("192.0.2.1", 4000, "198.51.100.10", 443);
     journey.send(client.open());
-    journey.send(client.acknowledge());
+    Stranger stranger(random, journey, client.fields);
+    // No hello: that would be counted before the client's.
+    for (uint64_t left = draw(random, 8); left > 0; left--) stranger.forge(4);
+    ASSERT_EQ(journey.send(client.acknowledge()).reason, SG_REASON_segment);
+    for (uint64_t left = draw(random, 8); left > 0; left--) stranger.forge(4);
     ASSERT_EQ(journey.send(client.send("\x16\x03\x01")).reason, SG_REASON_request);
     uint64_t clock_s = 0;
-    uint32_t forged_seq = 0;
     for (int step = 0; step < 60; step++) {
       if (one_in(random, 15)) journey.at((clock_s += draw(random, 60)) * 1'000'000'000);
-      // Nowhere near the client's numbers, which a guess meets once in a million times.
-      if (one_in(random, 4))
-        forged_seq = client.fields.seq + (1u << 21) + static_cast<uint32_t>(draw(random, 1u << 31));
-      static constexpr int flags[] = {syn, ack, rst, fin | ack, psh | ack, psh | ack};
-      FrameFields f = client.fields;
-      f.tcp_flags = static_cast<uint8_t>(flags[draw(random, std::size(flags))]);
-      f.seq = f.tcp_flags == syn ? forged_seq - 1 : forged_seq;
-      if (f.tcp_flags & psh) f.payload = bytes_of("\x16\x03\x01");
-      const Fate& fate = journey.send(build(f));
-      ASSERT_NE(fate.verdict, SG_VERDICT_answered) << rules()[fate.reason].name;
+      stranger.forge(6);
       ASSERT_EQ(journey.send(client.send("goes on")).reason, SG_REASON_segment);
     }
   }

@@ -30,8 +30,6 @@ void Gate::take(const Offered& offered) {
   record.refused += fate.requests_refused;
   const bool is_answered = fate.verdict == SG_VERDICT_answered;
   record.answered |= is_answered && fate.requests_refused > 0;
-  record.gave_up |= is_answered && (fate.reason == SG_REASON_unanswerable ||
-                                    fate.reason == SG_REASON_refused_beyond);
   if (trace) trace(fmt::format("{} {}", offered.text, rules()[fate.reason].name));
   for (const Bytes& frame : fate.sent) forward(frame);
 }

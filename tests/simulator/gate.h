@@ -19,7 +19,6 @@ struct GateRecord {
   uint64_t admitted = 0;
   uint64_t refused = 0;   // in silence, or with an answer
   bool answered = false;  // .. with one: the request with the number `admitted`
-  bool gave_up = false;   // both sides were reset
 };
 
 class Gate {

@@ -44,6 +44,7 @@ TEST(Simulator, EveryRunEndsAsItShould) {
             << " reset, " << sum.excused << " excused, " << sum.lost << " packets lost\n";
   EXPECT_GT(sum.answered, sum.runs);
   EXPECT_GT(sum.refused, sum.runs / 5);
+  EXPECT_GT(sum.reset, 0u);
   EXPECT_LT(sum.excused, 6 + sum.runs / 200) << "one run in some hundreds";
 }
 

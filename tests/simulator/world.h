@@ -27,7 +27,7 @@ class World {
   // Empty, or what must not be, in words.
   std::string fault() const;
 
-  // That runs are what they should be: something is answered, refused, and given up.
+  // That runs are what they should be: something is answered, refused, and reset.
   struct Tally {
     uint64_t runs = 0, answered = 0, refused = 0, reset = 0, lost = 0;
     uint64_t excused = 0;  // clients that could not read what they got, and may not have
