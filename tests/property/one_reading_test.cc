@@ -302,8 +302,9 @@ class Attack {
       backend_.wait_until(clock_s_, later_connections_s());
     }
     admitted_ += fate.requests_admitted;
-    // What the backend discards, and the gate cannot know of it.
-    const bool discarded = is_lost || one_in(random_, 3);
+    // What the backend discards, and the gate cannot know of it. (A reset of the gate's own is on
+    // its own link.)
+    const bool discarded = is_lost || (one_in(random_, 3) && fate.verdict != SG_VERDICT_answered);
     story_ += fmt::format("\n{:#x} at {} ack {}: {}{} [{}]", flags, seq - start_seq_, acknowledged_,
                           rules()[fate.reason].name, discarded ? ", discarded" : "", payload);
     for (size_t i = 0; i < fate.sent.size(); i++) {
