@@ -181,8 +181,6 @@ void Tracker::go_on_at(sg_flow& flow, uint32_t seq) {
 
 void Tracker::settle_request(Lane& lane) {
   sg_flow& flow = *lane.flow;
-  bool waited = seq_distance(flow.request_ack, lane.packet.ack) > 0;
-  if ((flow.flags & SG_FLOW_HAS_REQUEST) && !waited) flow.flags |= SG_FLOW_PIPELINED;
   flow.flags |= SG_FLOW_HAS_REQUEST;
   flow.marks &= static_cast<uint8_t>(~SG_FLOW_HELD);
   flow.request_ack = lane.packet.ack;
