@@ -57,7 +57,10 @@ enum sg_flow_mark {
   // A request at the next head was forwarded ahead, and refused when a hole in front of it was to
   // be filled: nothing that may fill that goes on before it is admitted.
   SG_FLOW_HELD = 16,
-  SG_FLOW_EARLIER = 32  // earlier is meaningful (and body_seq is not)
+  SG_FLOW_EARLIER = 32,  // earlier is meaningful (and body_seq is not)
+  // Something but a SYN stood at other_seq: the backend may have opened it, and ended it again.
+  SG_FLOW_OTHER_MET = 64,
+  SG_FLOW_OTHER_UPGRADE = 128  // at other_seq a head or a tunnel goes on behind an upgrade
 };
 
 // Where streams of earlier connections lie that the backend may hold still, for it need not have

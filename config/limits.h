@@ -25,11 +25,11 @@
 // who has that address. (Browsers open connections ahead of need, and close them after a while.)
 #define SG_FLOW_UNUSED_NS_MAX (90ull * 1000000000)
 #define SG_FLOW_IDLE_NS_MAX (900ull * 1000000000)  // an established connection without a packet
-// After FIN or RST (resends, the other FIN), and a tombstone (the client's own give-up time): then
-// another flow may have the entry; until it is taken it is known as long as an idle one, for the
-// backend may not have taken what closed it, and may read on.
-#define SG_FLOW_CLOSING_NS_MAX (30ull * 1000000000)
-#define SG_FLOW_REFUSED_NS_MAX (60ull * 1000000000)
+// After FIN or RST, and of a tombstone: then another flow may have the entry; until it is taken it
+// is known as long as an idle one. The backend may not have taken what closed it, and wait for
+// more.
+#define SG_FLOW_CLOSING_NS_MAX SG_FLOW_SERVER_WAIT_NS
+#define SG_FLOW_REFUSED_NS_MAX SG_FLOW_SERVER_WAIT_NS
 // So long servers wait for the next bytes of a connection, and longer (75 s is nginx's, and the
 // longest that is usual).
 #define SG_FLOW_SERVER_WAIT_NS (90ull * 1000000000)

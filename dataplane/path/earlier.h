@@ -72,11 +72,13 @@ inline bool is_in_stream(const sg_flow& flow, uint32_t seq, uint32_t ticks) {
 }
 
 // Whether this is a byte of an earlier stream, or lies between two, or is what closed the last one:
-// of a connection of which nothing was read yet, or nothing is read, as of TLS.
+// of a connection of which nothing was read yet, or nothing is read, as of TLS, and of a tombstone.
 inline bool is_of_earlier(const sg_flow& flow, uint32_t seq) {
   if ((flow.marks & SG_FLOW_EARLIER) == 0) return false;
   const uint32_t begin_seq = earlier_begin_seq(flow.earlier, 0);
-  return seq - begin_seq < flow.judged.start_seq - begin_seq;
+  const uint32_t end_seq =
+      flow.state == SG_FLOW_REFUSED ? stream_begin_seq(flow) : flow.judged.start_seq;
+  return seq - begin_seq < end_seq - begin_seq;
 }
 
 // How far the stream may go on from next_seq before it comes to where another one may be read.

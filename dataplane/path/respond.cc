@@ -311,7 +311,7 @@ void Responder::bury(Lane& lane) {
   flow.judged.answer_end_seq = lane.packet.ack;
   flow.state = SG_FLOW_REFUSED;
   flow.flags &= SG_FLOW_OTHER | SG_FLOW_OTHER_SYN | SG_FLOW_OTHER_LATER;
-  flow.marks &= SG_FLOW_OTHER_TUNNEL | SG_FLOW_EARLIER;
+  flow.marks &= SG_FLOW_OTHER_TUNNEL | SG_FLOW_OTHER_UPGRADE | SG_FLOW_EARLIER;
   flow.answer_seq = lane.packet.ack;
   flow.receive_next = end;
   flow.answers_again = 0;

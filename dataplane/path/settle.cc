@@ -109,6 +109,7 @@ void Tracker::settle_forwarded(Lane& lane) {
     return;
   }
   if (lane.reason == SG_REASON_refused_rst) return settle_refused_rst(lane);
+  if (flow.state == SG_FLOW_REFUSED) return;
   bool is_rst = (packet.tcp_flags & SG_TCP_RST) != 0;
   if (flow.state == SG_FLOW_OPENING && !is_rst && !is_of_earlier(flow, packet.seq))
     flow.state = SG_FLOW_ESTABLISHED;

@@ -17,7 +17,8 @@ void open_entry(sg_flow& flow, uint32_t first_seq, uint8_t reader) {
   flow.state = SG_FLOW_OPENING;
   flow.reader = reader;
   flow.flags = 0;
-  flow.judged = {first_seq, 0, 0, 0};
+  flow.judged = {};
+  flow.judged.start_seq = first_seq;
   flow.silent_refusals = 0;
   flow.marks = 0;
 }
@@ -58,6 +59,7 @@ void Tracker::settle_syn(Lane& lane) {
   flow.other_seq = first_seq;
   flow.other_since = other_ticks(ticks_);
   flow.flags |= SG_FLOW_OTHER | SG_FLOW_OTHER_SYN;
+  flow.marks &= static_cast<uint8_t>(~SG_FLOW_OTHER_MET);
 }
 
 // The backend may have opened with this one only: it is from now on that the other is watched for.
@@ -98,6 +100,8 @@ void Tracker::replace(sg_flow& flow, uint32_t first_seq, uint8_t reader, sg_earl
                                                                      << 16;
   const bool may_go_on =
       is_live && (is_tls ? flow.reader == SG_READER_HELLO : (at_head || is_tunnel) && is_near);
+  constexpr uint8_t upgrade = SG_FLOW_UPGRADE | SG_FLOW_TUNNEL;
+  const bool is_upgraded = (flow.flags & upgrade) == upgrade;
   heads_.give_back(flow);
   open_entry(flow, first_seq, reader);
   flow.seen_ticks = ticks_;
@@ -108,6 +112,7 @@ void Tracker::replace(sg_flow& flow, uint32_t first_seq, uint8_t reader, sg_earl
   flow.other_since = other_ticks(ticks_);
   flow.flags |= SG_FLOW_OTHER;
   if (is_tunnel) flow.marks |= SG_FLOW_OTHER_TUNNEL;
+  if (is_upgraded) flow.marks |= SG_FLOW_OTHER_UPGRADE;
 }
 
 // The connection that a SYN wanted to open in place of this one has begun, or the one goes on that
@@ -120,10 +125,12 @@ void Tracker::replace(sg_flow& flow, uint32_t first_seq, uint8_t reader, sg_earl
 // began and where that one did.
 void Tracker::begin_other(Lane& lane) {
   sg_flow& flow = *lane.flow;
-  const bool may_answer = flow.state == SG_FLOW_REFUSED || flow.state == SG_FLOW_OPENING;
   const bool is_new = (flow.flags & SG_FLOW_OTHER_SYN) != 0;
+  const bool may_answer =
+      flow.state == SG_FLOW_OPENING || (is_new && flow.state == SG_FLOW_REFUSED);
   const bool was_first = !is_new && (flow.flags & SG_FLOW_OTHER_LATER) == 0;
   const bool is_tunnel = (flow.marks & SG_FLOW_OTHER_TUNNEL) != 0;
+  const bool is_upgraded = (flow.marks & SG_FLOW_OTHER_UPGRADE) != 0;
   const bool has_earlier = (flow.marks & SG_FLOW_EARLIER) != 0;
   const auto begin_64k = static_cast<__u16>(stream_begin_seq(flow) >> 16);
   const auto other_64k = static_cast<__u16>(flow.other_seq >> 16);
@@ -134,6 +141,7 @@ void Tracker::begin_other(Lane& lane) {
   if (was_first && (flow.flags & SG_FLOW_OTHER)) flow.flags |= SG_FLOW_OTHER_LATER;
   note_stamp(flow, lane.packet);
   if (!may_answer) flow.flags |= SG_FLOW_PIPELINED;
+  if (is_upgraded) flow.flags |= SG_FLOW_UPGRADE | SG_FLOW_TUNNEL;
 }
 
 }  // namespace surgegate

@@ -117,10 +117,12 @@ void Tracker::track_tcp(Lane& lane) {
     return;
   }
   lane.worn_out = (flow.silent_refusals & ~SG_FLOW_ACK_NOTED) >= SG_SILENT_REFUSALS_MAX;
-  if (is_of_other(flow, packet))
+  if (is_of_other(flow, packet)) {
     flow.other_since = other_ticks(ticks_);
-  else
+    flow.marks |= SG_FLOW_OTHER_MET;
+  } else {
     flow.seen_ticks = ticks_;
+  }
   if (packet.tcp_flags & (SG_TCP_FIN | SG_TCP_RST)) lane.found |= SG_FOUND(closing);
   // What an RST carries is for people [RFC 9293 section 3.5.2]: no backend reads it.
   if (packet.payload_length == 0 || (packet.tcp_flags & SG_TCP_RST)) {
@@ -136,7 +138,8 @@ uint64_t Tracker::silent_ns(const sg_flow& flow) const {
 
 void Tracker::forget_other(sg_flow& flow) {
   flow.flags &= static_cast<uint8_t>(~(SG_FLOW_OTHER | SG_FLOW_OTHER_SYN | SG_FLOW_OTHER_LATER));
-  flow.marks &= static_cast<uint8_t>(~SG_FLOW_OTHER_TUNNEL);
+  flow.marks &=
+      static_cast<uint8_t>(~(SG_FLOW_OTHER_TUNNEL | SG_FLOW_OTHER_MET | SG_FLOW_OTHER_UPGRADE));
 }
 
 // What the entry says of things that are gone: connections that no backend holds any more, and a
@@ -178,8 +181,9 @@ void Tracker::track_syn(Lane& lane) {
   sg_flow& flow = *lane.flow;
   uint32_t first_seq = lane.packet.seq + 1;
   bool waits = (flow.flags & SG_FLOW_OTHER_SYN) != 0 && flow.other_seq == first_seq;
-  bool again = waits || (flow.state == SG_FLOW_OPENING && flow.next_seq == first_seq);
-  if (!again && !may_open_another(lane, first_seq)) {
+  bool is_known = waits && (flow.marks & SG_FLOW_OTHER_MET) == 0;
+  bool again = is_known || (flow.state == SG_FLOW_OPENING && flow.next_seq == first_seq);
+  if (!again && !waits && !may_open_another(lane, first_seq)) {
     lane.found |= SG_FOUND(syn_in_stream);
     return;
   }
@@ -238,10 +242,16 @@ bool Tracker::begins_other(const Lane& lane) const {
   return (flow.flags & SG_FLOW_HAS_REQUEST) == 0 || silent_ns(flow) >= SG_FLOW_SILENT_NS;
 }
 
-// The tombstone of a refused connection speaks for the backend, which no longer has it.
+// The tombstone of a refused connection speaks for the backend, which no longer has it. (But of an
+// earlier one, whose client may still read.)
 void Tracker::track_refused(Lane& lane) {
   const sg_packet& packet = lane.packet;
   const sg_flow& flow = *lane.flow;
+  if (packet.payload_length == 0 && is_of_earlier(flow, packet.seq)) {
+    lane.found |=
+        packet.tcp_flags & (SG_TCP_FIN | SG_TCP_RST) ? SG_FOUND(closing) : SG_FOUND(segment);
+    return;
+  }
   bool is_beyond = flow.answers_again == SG_FLOW_RESETS ||
                    (seq_distance(flow.receive_next, packet.seq) >= 0 &&
                     packet.seq - flow.judged.linger_seq >= SG_LINGER_BYTES_MAX);

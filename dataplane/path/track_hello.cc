@@ -58,7 +58,9 @@ void Tracker::pass_beside_hello(Lane& lane) {
   const sg_packet& packet = lane.packet;
   const uint32_t last_seq = packet.seq + packet.payload_length - 1;
   const bool may_be_held = earlier_periods(flow, ticks_) < SG_FLOW_EARLIER_PERIODS;
-  if (may_be_held && (is_of_earlier(flow, packet.seq) || is_of_earlier(flow, last_seq))) {
+  const bool stands_there = is_of_earlier(flow, packet.seq) || is_of_earlier(flow, last_seq) ||
+                            holds(packet, earlier_begin_seq(flow.earlier, 0));
+  if (may_be_held && (flow.marks & SG_FLOW_EARLIER) != 0 && stands_there) {
     lane.found |= SG_FOUND(old_data);
     return;
   }

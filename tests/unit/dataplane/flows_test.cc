@@ -83,8 +83,8 @@ TEST_F(Flows, EachStateHasItsLifetime) {
                      {SG_FLOW_ESTABLISHED, 900, SG_FLOW_HAS_REQUEST},
                      {SG_FLOW_ESTABLISHED, 90, SG_FLOW_IN_HEAD},
                      {SG_FLOW_ESTABLISHED, 900, 0, SG_READER_NONE},
-                     {SG_FLOW_CLOSING, 30},
-                     {SG_FLOW_REFUSED, 60},
+                     {SG_FLOW_CLOSING, 90},
+                     {SG_FLOW_REFUSED, 90},
                      {SG_FLOW_MET, 10}}) {
     sg_flow flow{};
     flow.hash = 1;
@@ -100,15 +100,18 @@ TEST_F(Flows, EachStateHasItsLifetime) {
 
 // Anybody can bring such entries about, with any address.
 TEST_F(Flows, WhatWasMetGivesWayToAConnectionThatOpens) {
-  for (uint64_t i = 0; i < SG_FLOW_SET_ENTRIES; i++)
-    insert(hash(0, 5, i), now)->state = SG_FLOW_ESTABLISHED;
+  for (uint64_t i = 0; i < SG_FLOW_SET_ENTRIES; i++) {
+    sg_flow* live = insert(hash(0, 5, i), now);
+    live->state = SG_FLOW_ESTABLISHED;
+    live->flags = SG_FLOW_HAS_REQUEST;
+  }
   sg_flow* met = table_.find(hash(0, 5, 1), now);
   met->marks = SG_FLOW_STRAY;
   EXPECT_EQ(table_.place_for(hash(0, 5, 9), now), nullptr) << "a lane may hold it now";
   EXPECT_EQ(table_.place_for(hash(0, 5, 9), now + 1), met);
   sg_flow* closed = table_.find(hash(0, 5, 3), now);
   closed->state = SG_FLOW_CLOSING;
-  const auto later = static_cast<uint32_t>(now + 31 * second_ticks);
+  const auto later = static_cast<uint32_t>(now + 91 * second_ticks);
   EXPECT_EQ(table_.place_for(hash(0, 5, 9), later), closed) << "a dead entry comes first";
 }
 
