@@ -396,14 +396,21 @@ void Responder::answer_again(Lane& lane) {
   lane.frame.length = write_segment(lane.frame.bytes, lane.frame.bytes, lane, fields, content);
 }
 
-// RST with exactly the sequence number that the backend expects, since it has seen nothing of this
-// segment: RFC 5961 section 3.2 accepts no other at once.
+// RST with exactly the sequence number that the backend expects: RFC 5961 section 3.2 accepts no
+// other at once. It has seen nothing of this segment but what had passed before; and of a request
+// that is held back nothing of what would fill the hole in front of it, though that was judged.
 bool Responder::make_reset(Lane& lane) {
   if (!port_.allocate(lane.extra)) return false;
   const sg_packet& packet = lane.packet;
-  SegmentFields fields{
-      packet.seq,      packet.ack,    SG_TCP_RST | SG_TCP_ACK, false, packet.has_timestamps != 0,
-      packet.ts_value, packet.ts_echo};
+  const bool begins_old =
+      (lane.flow->marks & SG_FLOW_HELD) == 0 && seq_distance(packet.seq, lane.flow->next_seq) > 0;
+  SegmentFields fields{begins_old ? lane.flow->next_seq : packet.seq,
+                       packet.ack,
+                       SG_TCP_RST | SG_TCP_ACK,
+                       false,
+                       packet.has_timestamps != 0,
+                       packet.ts_value,
+                       packet.ts_echo};
   lane.extra.number = lane.frame.number;
   lane.extra.length = write_segment(lane.extra.bytes, lane.frame.bytes, lane, fields, 0);
   return true;

@@ -96,7 +96,7 @@ class Backend {
     sg_packet packet;
     sg_read_frame(frame.data(), frame.data() + frame.size(), &packet);
     if (packet.tcp_flags & SG_TCP_SYN) return open(packet.seq + 1);
-    last_met_s_ = now_s_;
+    if ((packet.tcp_flags & SG_TCP_RST) == 0) last_met_s_ = now_s_;
     if (!open_) return;
     const size_t had = read_.size();
     if (packet.tcp_flags & SG_TCP_URG) urgent_ = true;

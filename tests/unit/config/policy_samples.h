@@ -54,7 +54,7 @@ inline policy::Limit limit(std::string text, uint64_t rate_per_s, uint64_t burst
 }
 
 inline policy::Backend backend(std::string text, policy::Address address, uint32_t weight = 100) {
-  return {name(std::move(text)), {address, {}}, weight, false};
+  return {name(std::move(text)), {address, {}}, weight, {false, {}}};
 }
 
 inline policy::Pool pool(std::string text, std::vector<policy::Backend> backends) {
