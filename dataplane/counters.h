@@ -82,6 +82,8 @@ inline constexpr std::array exhaustion_counters = {
     ExhaustionCounter{"ahead_full", [](const Counters& c) { return c.track.ahead_full; }},
     ExhaustionCounter{"ahead_parts_joined",
                       [](const Counters& c) { return c.track.ahead_parts_joined; }},
+    ExhaustionCounter{"tls_runs_forgotten",
+                      [](const Counters& c) { return c.track.tls_runs_forgotten; }},
     ExhaustionCounter{"bucket_set_full_evictions",
                       [](const Counters& c) { return c.buckets.set_full_evictions; }},
     ExhaustionCounter{"bucket_set_full_refusals",

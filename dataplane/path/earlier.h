@@ -13,6 +13,11 @@
 
 namespace surgegate {
 
+// All that an entry says of the other connection, but for where and when.
+inline constexpr uint8_t flags_of_other = SG_FLOW_OTHER | SG_FLOW_OTHER_SYN | SG_FLOW_OTHER_LATER;
+inline constexpr uint8_t marks_of_other =
+    SG_FLOW_OTHER_TUNNEL | SG_FLOW_OTHER_MET | SG_FLOW_OTHER_UPGRADE;
+
 // For times of things that are noted now: flow.other_since, flow.earlier.since. ticks:
 // flow_ticks().
 inline uint8_t other_ticks(uint32_t ticks) {
@@ -36,6 +41,11 @@ inline uint32_t earlier_begin_seq(const sg_earlier& earlier, uint32_t periods) {
   return (uint32_t{earlier.begin_64k} << 16) + (behind << 28);
 }
 
+// flow.earlier where all that is borne in mind lies behind this place, from now on.
+inline sg_earlier earlier_from(uint32_t begin_seq, uint32_t ticks) {
+  return {static_cast<__u16>(begin_seq >> 16), other_ticks(ticks), 0};
+}
+
 // flow.earlier of a connection that begins now in the place of this one. (Rounded down, a period
 // only seems to begin sooner.)
 inline sg_earlier earlier_with_this(const sg_flow& flow, uint32_t ticks) {
@@ -43,14 +53,21 @@ inline sg_earlier earlier_with_this(const sg_flow& flow, uint32_t ticks) {
   const bool has_earlier = (flow.marks & SG_FLOW_EARLIER) != 0;
   const uint32_t gone = has_earlier ? earlier_periods(flow, ticks) : SG_FLOW_EARLIER_PERIODS;
   if (gone == 0) return flow.earlier;
-  auto begin_64k = [](uint32_t seq) { return static_cast<__u16>(seq >> 16); };
-  if (gone >= SG_FLOW_EARLIER_PERIODS) return {begin_64k(begin_seq), other_ticks(ticks), 0};
+  if (gone >= SG_FLOW_EARLIER_PERIODS) return earlier_from(begin_seq, ticks);
   const uint32_t first_seq = earlier_begin_seq(flow.earlier, gone);
   const uint32_t last = (begin_seq - first_seq) >> 28;
   const uint32_t second = gone == 1 ? (earlier_begin_seq(flow.earlier, 2) - first_seq) >> 28 : last;
-  return {begin_64k(first_seq),
+  return {static_cast<__u16>(first_seq >> 16),
           static_cast<__u8>(flow.earlier.since + gone * SG_FLOW_EARLIER_PERIOD_UNITS),
           static_cast<__u8>(last << 4 | second)};
+}
+
+// flow.earlier when the other connection goes on in the place of this one. Of one that was here
+// before only that is known, that it began behind all earlier ones: those, and this one, now lie
+// between where this one began and where that one did.
+inline sg_earlier earlier_of_other(const sg_flow& flow, uint32_t ticks) {
+  const bool is_new = (flow.flags & SG_FLOW_OTHER_SYN) != 0;
+  return is_new ? earlier_with_this(flow, ticks) : earlier_from(stream_begin_seq(flow), ticks);
 }
 
 // Whether a backend may wait for this byte, in the stream of this connection or of an earlier one;
@@ -64,7 +81,7 @@ inline bool is_in_stream(const sg_flow& flow, uint32_t seq, uint32_t ticks) {
   uint64_t ahead = flow.state == SG_FLOW_REFUSED ? 0 : sg_flow_body_left(&flow);
   if (is_live && ahead >= SG_WINDOW_BYTES_MAX) return true;
   ahead = std::min<uint64_t>(ahead, SG_WINDOW_BYTES_MAX) + (is_live ? SG_FLOW_SYN_AHEAD_BYTES : 0);
-  const uint32_t at = flow.state == SG_FLOW_REFUSED ? flow.receive_next : flow.next_seq;
+  const uint32_t at = passed_seq(flow);
   const uint32_t begin_seq =
       has_earlier ? earlier_begin_seq(flow.earlier, periods) : stream_begin_seq(flow);
   const bool is_full = has_earlier && at == begin_seq;  // it came round to where those begin

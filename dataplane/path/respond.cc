@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "dataplane/path/decide.h"
+#include "dataplane/path/earlier.h"
 #include "dataplane/path/segment.h"
 #include "dataplane/path/stream.h"
 #include "dataplane/path/tls.h"
@@ -310,8 +311,8 @@ void Responder::bury(Lane& lane) {
   flow.judged.linger_seq = end;
   flow.judged.answer_end_seq = lane.packet.ack;
   flow.state = SG_FLOW_REFUSED;
-  flow.flags &= SG_FLOW_OTHER | SG_FLOW_OTHER_SYN | SG_FLOW_OTHER_LATER;
-  flow.marks &= SG_FLOW_OTHER_TUNNEL | SG_FLOW_OTHER_UPGRADE | SG_FLOW_EARLIER;
+  flow.flags &= flags_of_other;
+  flow.marks &= marks_of_other | SG_FLOW_EARLIER;
   flow.answer_seq = lane.packet.ack;
   flow.receive_next = end;
   flow.answers_again = 0;

@@ -75,13 +75,16 @@ void Tracker::settle_syn_again(const Lane& lane) {
 void Tracker::replace_closed(Lane& lane) {
   sg_flow& flow = *lane.flow;
   const uint32_t first_seq = lane.packet.seq + 1;
-  const uint8_t of_other = flow.flags & (SG_FLOW_OTHER | SG_FLOW_OTHER_SYN | SG_FLOW_OTHER_LATER);
+  const uint8_t flags = flow.flags & flags_of_other;
+  const uint8_t marks = flow.marks & marks_of_other;
   const sg_earlier earlier = earlier_with_this(flow, ticks_);
   const uint32_t begin_seq = earlier_begin_seq(earlier, 0);
   const bool is_ahead = flow.other_seq - begin_seq > first_seq - begin_seq;
   replace(flow, first_seq, first_reader(lane), earlier);
   const bool stays = lane.service->protocol == SG_TLS || is_ahead;
-  if (of_other != 0 && stays) flow.flags |= of_other;
+  if (flags == 0 || !stays) return;
+  flow.flags |= flags;
+  flow.marks |= marks;
 }
 
 // Begins another connection in this entry. What the backend may have of the old one is borne in
@@ -120,9 +123,8 @@ void Tracker::replace(sg_flow& flow, uint32_t first_seq, uint8_t reader, sg_earl
 // make it look so: the old one goes on with its next segment, and nothing is answered, but for
 // where nothing had begun or a tombstone was, which nobody but its own client can end.
 //
-// Of one that is taken up again only that is known, that it began behind all earlier ones (all
-// within what passed_64k reaches: replace). Those, and this one, now lie between where this one
-// began and where that one did.
+// Where one that is taken up again began is taken to be where the earliest one did: what passed_64k
+// reaches (replace).
 void Tracker::begin_other(Lane& lane) {
   sg_flow& flow = *lane.flow;
   const bool is_new = (flow.flags & SG_FLOW_OTHER_SYN) != 0;
@@ -132,11 +134,10 @@ void Tracker::begin_other(Lane& lane) {
   const bool is_tunnel = (flow.marks & SG_FLOW_OTHER_TUNNEL) != 0;
   const bool is_upgraded = (flow.marks & SG_FLOW_OTHER_UPGRADE) != 0;
   const bool has_earlier = (flow.marks & SG_FLOW_EARLIER) != 0;
-  const auto begin_64k = static_cast<__u16>(stream_begin_seq(flow) >> 16);
   const auto other_64k = static_cast<__u16>(flow.other_seq >> 16);
   const auto passed_64k = static_cast<__u16>(has_earlier ? other_64k - flow.earlier.begin_64k : 0);
   replace(flow, lane.packet.seq, is_tunnel ? uint8_t{SG_READER_TUNNEL} : first_reader(lane),
-          is_new ? earlier_with_this(flow, ticks_) : sg_earlier{begin_64k, other_ticks(ticks_), 0});
+          earlier_of_other(flow, ticks_));
   flow.judged.passed_64k = is_new ? 0 : std::min<__u16>(passed_64k, SG_FLOW_PASSED_64K_MAX);
   if (was_first && (flow.flags & SG_FLOW_OTHER)) flow.flags |= SG_FLOW_OTHER_LATER;
   note_stamp(flow, lane.packet);

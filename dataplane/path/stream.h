@@ -12,10 +12,15 @@
 
 namespace surgegate {
 
+// Behind what has passed, or what a tombstone has taken.
+inline uint32_t passed_seq(const sg_flow& flow) {
+  return flow.state == SG_FLOW_REFUSED ? flow.receive_next : flow.next_seq;
+}
+
 // Where the body ends that next_seq lies in, or next_seq. For a tombstone: what it has taken.
 inline uint32_t stream_end_seq(const sg_flow& flow) {
-  if (flow.state == SG_FLOW_REFUSED) return flow.receive_next;
-  return flow.next_seq + static_cast<uint32_t>(sg_flow_body_left(&flow));
+  const uint64_t body = flow.state == SG_FLOW_REFUSED ? 0 : sg_flow_body_left(&flow);
+  return passed_seq(flow) + static_cast<uint32_t>(body);
 }
 
 // Whether what acknowledges this shows nothing of a tombstone's answer having arrived. A late
@@ -59,8 +64,7 @@ inline uint16_t passed_64k_at(const sg_flow& flow, uint32_t from_seq, uint32_t s
 // A place before which the stream did not begin, and by at most 2^16 bytes. (Of one that is longer
 // than SG_FLOW_PASSED_64K_MAX says: as far back as that.)
 inline uint32_t stream_begin_seq(const sg_flow& flow) {
-  uint32_t at = flow.state == SG_FLOW_REFUSED ? flow.receive_next : flow.next_seq;
-  return ((at >> 16) - flow.judged.passed_64k) << 16;
+  return ((passed_seq(flow) >> 16) - flow.judged.passed_64k) << 16;
 }
 
 }  // namespace surgegate

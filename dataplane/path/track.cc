@@ -137,9 +137,8 @@ uint64_t Tracker::silent_ns(const sg_flow& flow) const {
 }
 
 void Tracker::forget_other(sg_flow& flow) {
-  flow.flags &= static_cast<uint8_t>(~(SG_FLOW_OTHER | SG_FLOW_OTHER_SYN | SG_FLOW_OTHER_LATER));
-  flow.marks &=
-      static_cast<uint8_t>(~(SG_FLOW_OTHER_TUNNEL | SG_FLOW_OTHER_MET | SG_FLOW_OTHER_UPGRADE));
+  flow.flags &= static_cast<uint8_t>(~flags_of_other);
+  flow.marks &= static_cast<uint8_t>(~marks_of_other);
 }
 
 // What the entry says of things that are gone: connections that no backend holds any more, and a

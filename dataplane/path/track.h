@@ -27,6 +27,7 @@ struct TrackCounters {
   uint64_t ranges_forgotten = 0;    // judged parts of streams that made room for later ones
   uint64_t ahead_full = 0;          // segments beyond holes for which there was no room
   uint64_t ahead_parts_joined = 0;  // .. of which parts are remembered as one
+  uint64_t tls_runs_forgotten = 0;  // of TLS: beyond a second hole, where one run is kept
 };
 
 // What track keeps of flows, all of it the worker's own.
@@ -139,7 +140,7 @@ class Tracker {
   void read_hello(Lane& lane);
   void pass_beside_hello(Lane& lane);
   void settle_hello(const Lane& lane);
-  static void note_run(const Lane& lane);
+  void note_run(const Lane& lane);
   void change_places(sg_flow& flow);
   bool may_open_another_hello(const sg_flow& flow, uint32_t first_seq) const;
   static void count_stray_hello(Lane& lane);

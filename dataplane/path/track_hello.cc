@@ -26,6 +26,15 @@ bool holds_others_first(const sg_flow& flow, const sg_packet& packet) {
   return (flow.flags & SG_FLOW_OTHER) != 0 && holds(packet, flow.other_seq);
 }
 
+// Whether any of it stands where an earlier connection was that a backend may hold still.
+bool holds_earlier(const sg_flow& flow, const sg_packet& packet, uint32_t ticks) {
+  const bool has_earlier = (flow.marks & SG_FLOW_EARLIER) != 0;
+  if (!has_earlier || earlier_periods(flow, ticks) >= SG_FLOW_EARLIER_PERIODS) return false;
+  return is_of_earlier(flow, packet.seq) ||
+         is_of_earlier(flow, packet.seq + packet.payload_length - 1) ||
+         holds(packet, earlier_begin_seq(flow.earlier, 0));
+}
+
 }  // namespace
 
 // An alert goes where the backend's would have been the first thing to come: behind a first byte of
@@ -56,11 +65,7 @@ void Tracker::read_hello(Lane& lane) {
 void Tracker::pass_beside_hello(Lane& lane) {
   const sg_flow& flow = *lane.flow;
   const sg_packet& packet = lane.packet;
-  const uint32_t last_seq = packet.seq + packet.payload_length - 1;
-  const bool may_be_held = earlier_periods(flow, ticks_) < SG_FLOW_EARLIER_PERIODS;
-  const bool stands_there = is_of_earlier(flow, packet.seq) || is_of_earlier(flow, last_seq) ||
-                            holds(packet, earlier_begin_seq(flow.earlier, 0));
-  if (may_be_held && (flow.marks & SG_FLOW_EARLIER) != 0 && stands_there) {
+  if (holds_earlier(flow, packet, ticks_)) {
     lane.found |= SG_FOUND(old_data);
     return;
   }
@@ -101,11 +106,8 @@ void Tracker::settle_hello(const Lane& lane) {
 
 // This connection, of which no byte came, and the other one.
 void Tracker::change_places(sg_flow& flow) {
-  const bool is_new = (flow.flags & SG_FLOW_OTHER_SYN) != 0;
   const uint32_t first_seq = flow.other_seq;
-  const auto begin_64k = static_cast<__u16>(flow.next_seq >> 16);
-  flow.earlier =
-      is_new ? earlier_with_this(flow, ticks_) : sg_earlier{begin_64k, other_ticks(ticks_), 0};
+  flow.earlier = earlier_of_other(flow, ticks_);
   flow.marks |= SG_FLOW_EARLIER;
   flow.other_seq = flow.next_seq;
   flow.other_since = other_ticks(ticks_);
@@ -123,6 +125,7 @@ void Tracker::note_run(const Lane& lane) {
   const bool is_empty = seq_distance(flow.next_seq, flow.run_end_seq) <= 0;
   const bool touches =
       seq_distance(seq, flow.run_end_seq) >= 0 && seq_distance(flow.run_seq, end_seq) >= 0;
+  if (!is_empty && !touches) counters_.tls_runs_forgotten++;
   if (is_empty || (!touches && seq_distance(seq, flow.run_seq) > 0)) {
     flow.run_seq = seq;
     flow.run_end_seq = end_seq;
